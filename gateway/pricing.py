@@ -1,0 +1,127 @@
+"""What a call costs: one rounding, upward, over the common denominator of all its buckets. Pure.
+
+Units: prices are integer nano-USD per million (tokens, characters, requests, images) or per million
+minutes; durations are milliseconds. No float comes near.
+"""
+
+import msgspec
+
+from money import MILLION, ceil_div
+from wire.usage import Usage
+
+MINUTE_MS = 60_000
+BPS = 10_000
+
+
+class Tier(msgspec.Struct, frozen=True, kw_only=True):
+    """Other prices from an input of `input_tokens` up, for the whole call."""
+
+    input_tokens: int
+    input: int | None = None
+    output: int | None = None
+    cached_input: int | None = None
+    cache_write: int | None = None
+
+
+class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What each bucket costs, in nano-USD per million. None falls back as `money.md` 1 says; 0 is free."""
+
+    input: int | None = None
+    output: int | None = None
+    cached_input: int | None = None
+    cache_write: int | None = None
+    cache_write_1h: int | None = None
+    reasoning: int | None = None
+    audio_input: int | None = None
+    audio_output: int | None = None
+    image_input: int | None = None
+    image_output: int | None = None
+    per_minute: int | None = None
+    per_million_chars: int | None = None
+    per_request: int | None = None
+    web_search: int | None = None
+    per_image: dict[str, int] | None = None
+    above: tuple[Tier, ...] = ()
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing it names costs anything."""
+        return not any(self.rates(0).values()) and not any((self.per_image or {}).values())
+
+    def rates(self, all_input_tokens: int) -> dict[str, int]:
+        """Return the price of every counted bucket at this size of input, with the fall-backs applied."""
+        tier = max(
+            (t for t in self.above if all_input_tokens >= t.input_tokens),
+            key=lambda t: t.input_tokens,
+            default=None,
+        )
+        text_in, text_out = self.input or 0, self.output or 0
+        cached, written = self.cached_input, self.cache_write
+        if tier is not None:
+            text_in, text_out = _first(tier.input, text_in), _first(tier.output, text_out)
+            cached = cached if tier.cached_input is None else tier.cached_input
+            written = written if tier.cache_write is None else tier.cache_write
+        write = _first(written, text_in)
+        return {
+            "input_tokens": text_in,
+            "cached_input_tokens": _first(cached, text_in),
+            "cache_write_tokens": write,
+            "cache_write_1h_tokens": _first(self.cache_write_1h, write),
+            "output_tokens": text_out,
+            "reasoning_tokens": _first(self.reasoning, text_out),
+            "audio_input_tokens": _first(self.audio_input, text_in),
+            "audio_output_tokens": _first(self.audio_output, text_out),
+            "image_input_tokens": _first(self.image_input, text_in),
+            "image_output_tokens": _first(self.image_output, text_out),
+            "characters": self.per_million_chars or 0,
+            "requests": self.per_request or 0,
+            "searches": self.web_search or 0,
+        }
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a receipt: a count, its price, and the exact product before the one rounding."""
+
+    bucket: str
+    count: int
+    price_nusd_per_million: int
+
+
+def lines(usage: Usage, price: Price) -> list[Line]:
+    """Return the buckets that were used, each with the price that applies to it."""
+    rates = price.rates(usage.all_input_tokens)
+    used = [
+        Line(bucket=bucket, count=count, price_nusd_per_million=rate)
+        for bucket, rate in rates.items()
+        if (count := getattr(usage, bucket)) and (rate or bucket.endswith("tokens"))
+    ]
+    if usage.audio_ms and price.per_minute:
+        used.append(
+            Line(bucket="audio_ms", count=usage.audio_ms, price_nusd_per_million=price.per_minute)
+        )
+    for kind, count in usage.images.items():
+        table = price.per_image or {}
+        rate = table.get(kind, table.get("default", 0))
+        used.append(Line(bucket=f"images:{kind}", count=count, price_nusd_per_million=rate))
+    return used
+
+
+def cost(usage: Usage, price: Price, markup_bps: int = 0) -> int:
+    """Return what this usage costs, in nano-USD, rounded up once on the sum.
+
+    A call that is split in two is therefore never cheaper.
+    """
+    total = 0
+    for line in lines(usage, price):
+        share = line.count * line.price_nusd_per_million
+        total += share if line.bucket == "audio_ms" else share * MINUTE_MS
+    return ceil_div(total * (BPS + markup_bps), MINUTE_MS * MILLION * BPS)
+
+
+def dearest(prices: list[tuple[Price, int]], usage: Usage) -> int:
+    """Return the highest cost of this usage among (price, markup) pairs."""
+    return max(cost(usage, price, markup_bps) for price, markup_bps in prices)
+
+
+def _first(value: int | None, otherwise: int) -> int:
+    return otherwise if value is None else value
