@@ -28,9 +28,10 @@ SOUND = {
     "gateway/relay.py": (
         '"""The relay."""\nclass Relay:\n    """A body."""\n'
         '    def close(self):\n        """End."""\n'
-        "        try:\n            pass\n        except Exception:\n            raise\n"
+        "        try:\n            pass\n        except Exception:\n            log()\n"
     ),
     "blueprints/v1/chat.py": "from flask import g\nfrom . import door\nfrom gateway import keys\n",
+    "app.py": "try:\n  f()\nexcept BaseException:\n  undo()\n  raise\n",
     "settings.py": '"""Settings."""\nimport os\nHOME = os.environ\n',
     "templates/console/_keys_table.html": '{# k #}<ul id="keys-table"><li><br></li></ul>',
     "templates/base.html": '<script src="/static/js/x.js"></script><main class="on"></main>',
