@@ -58,7 +58,7 @@ MAY_CATCH_EVERYTHING = {
     ("gateway/relay.py", "Relay.close"),  # the server calls it, and nobody is left to tell
     ("gateway/ledger/writer.py", "Writer._failure_of"),  # the loop: whoever waits gets the error
 }
-"""The only functions that may keep any exception; cleaning up and raising it again keeps nothing."""
+"""The only functions that may keep any exception; to clean up and raise it again is free."""
 
 MAY_READ_ENVIRONMENT = (
     "settings.py",
