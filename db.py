@@ -125,9 +125,10 @@ def connect_raw() -> Any:
     Raises: LedgerUnavailableError.
     """
     with _translated():
-        connection = _current.engine.raw_connection()
-        connection.detach()
-        return connection.driver_connection
+        pooled = _current.engine.raw_connection()
+        connection = pooled.driver_connection
+        pooled.detach()
+        return connection
 
 
 def sync_to_disk() -> None:
