@@ -1,0 +1,1 @@
+"""What a provider speaks, and the wire to it: no database, no money, no Flask."""
