@@ -14,12 +14,13 @@ from pathlib import Path
 
 from typing_extensions import override
 
-STOREY_0 = {"errors", "clock", "offload"}
+STOREY_0 = {"errors", "clock", "ids", "offload"}
 STOREY_1 = STOREY_0 | {"wire", "money", "settings"}
 STOREY_4 = STOREY_1 | {"models", "db", "providers", "payments"}
 MAY_IMPORT = {
     "errors": set(),
     "clock": set(),
+    "ids": set(),
     "offload": set(),
     "money": STOREY_0,
     "settings": STOREY_0 | {"money"},  # one setting is an amount; money itself knows no settings
@@ -48,7 +49,7 @@ MAY_NOT_KNOW = {
     **dict.fromkeys(["money", "settings", "wire", "providers", "payments"], FLASK | DATABASE),
     "blueprints": DATABASE | {"requests"},
 }
-STANDARD_LIBRARY_ONLY = {"errors", "clock"}
+STANDARD_LIBRARY_ONLY = {"errors", "clock", "ids"}
 
 FUNCTION_LINES = 60
 FILE_LINES = {"models.py": 900, ".html": 120, ".py": 400}
