@@ -1,6 +1,6 @@
 """The catalog: providers, models, endpoints, prices and aliases, as data.
 
-`current()` is what a call reads, `provision()` what a start does; the rest is for commands and pages.
+`current()` is what a call reads, `provision()` what a start does; the rest is for commands.
 """
 
 from gateway.catalog.entries import (

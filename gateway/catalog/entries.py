@@ -75,8 +75,8 @@ class EndpointConfig(Config, frozen=True, kw_only=True):
 class ModelConfig(Config, frozen=True, kw_only=True):
     """What a model can do, its list price, and its endpoints as they were written.
 
-    `quality` is 0 to 100, None unknown. `created` is the vendor's release in epoch seconds. `output`
-    names what comes back: text, image, audio, embeddings, rerank or moderation.
+    `quality` is 0 to 100, None unknown. `created` is the vendor's release in epoch seconds. What
+    comes back, `output`, is text, image, audio, embeddings, rerank or moderation.
     """
 
     context_length: int | None = None
@@ -200,7 +200,7 @@ class Catalog:
     aliases: Mapping[str, AliasEntry]
     options: GatewayOptions
     offers: Offers = field(default_factory=Offers)
-    bare_names: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    bare_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def find(self, name: str) -> ModelEntry:
         """Return the model of a canonical id, or of a bare id that is unique (C-06).

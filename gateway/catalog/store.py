@@ -1,7 +1,7 @@
 """The catalog in force: read from the tables into one immutable snapshot, shared by the process.
 
-A change of any of its tables bumps the revision `catalog`; the next call then reads them anew. While
-one greenlet reads, and while the database is down, others go on with the snapshot that is there.
+A change of any of its tables bumps the revision `catalog`; the next call then reads them anew.
+While one greenlet reads, or the database is down, others go on with the snapshot that is there.
 """
 
 import threading

@@ -83,3 +83,16 @@ def may_be_billed(api: str, price: Price) -> bool:
         all(getattr(price, bucket) is not None for bucket in buckets)
         for buckets in NEEDS[api].buckets
     )
+
+
+def served(
+    taken: tuple[str, ...], given: tuple[str, ...], apis: tuple[str, ...], price: Price
+) -> list[str]:
+    """Return every kind of work that such a model, there, at that price, can be called for."""
+    return [
+        api
+        for api, needs in NEEDS.items()
+        if needs.fits(taken, given)
+        and not needs.spoken.isdisjoint(apis)
+        and may_be_billed(api, price)
+    ]
