@@ -57,7 +57,7 @@ FILE_LINES = {"models.py": 900, ".html": 120, ".py": 400}
 MAY_CATCH_EVERYTHING = {
     ("app.py", "_render_defect"),  # the renderer: nobody ever sees a traceback
     ("gateway/relay.py", "Relay.close"),  # the server calls it, and nobody is left to tell
-    ("gateway/ledger/writer.py", "Writer._failure_of"),  # the loop: whoever waits gets the error
+    ("gateway/runtime.py", "Runtime._repeat"),  # the job loop: one bad round may not stop the next
 }
 """The only functions that may keep any exception; to clean up and raise it again is free."""
 
