@@ -168,7 +168,9 @@ def _rejection(said: _Said, base_url: str, detail: str) -> TurnpikeError:
     message = scrub(said.message, base_url) or "The provider refuses this request as it stands."
     if said.code == "context_length_exceeded" or _TOO_LONG.search(said.message):
         return ContextLengthError(message, param=said.param or "messages", detail=detail)
-    return UpstreamRejectedError(message, param=scrub(said.param)[:100] or None, detail=detail)
+    return UpstreamRejectedError(
+        message, param=scrub(said.param, base_url)[:100] or None, detail=detail
+    )
 
 
 def _said(body: bytes) -> _Said:
