@@ -30,10 +30,11 @@ MAY_IMPORT = {
     "providers": STOREY_0 | {"wire", "settings"},
     "payments": STOREY_0 | {"money", "settings"},
     "gateway": STOREY_4,
-    "blueprints": {"gateway", "wire", "errors", "settings"},
+    "blueprints": {"gateway", "wire", "errors", "settings", "ids"},
     "cli": STOREY_4 | {"gateway"},
     "app": STOREY_4 | {"gateway", "blueprints", "cli"},
     "wsgi": {"app"},
+    "serving": {"wsgi"},
 }
 """Which of our own modules a module may import, besides its own package."""
 
