@@ -3,6 +3,7 @@
 `current()` is what a call reads, `provision()` what a start does; the rest is for commands.
 """
 
+from gateway.catalog.apply import Applied, apply, reconcile
 from gateway.catalog.entries import (
     AliasConfig,
     AliasEntry,
@@ -15,6 +16,8 @@ from gateway.catalog.entries import (
     Route,
     with_markup,
 )
+from gateway.catalog.export import export
+from gateway.catalog.file import CatalogFile, CatalogFileError, parse, read
 from gateway.catalog.offers import (
     Batch,
     BonusTier,
@@ -26,15 +29,19 @@ from gateway.catalog.offers import (
     Topups,
     Trial,
 )
+from gateway.catalog.provision import provision, read_configured, wanted_of
 from gateway.catalog.store import current, load, use
 
 __all__ = [
     "AliasConfig",
     "AliasEntry",
+    "Applied",
     "Batch",
     "BonusTier",
     "Byok",
     "Catalog",
+    "CatalogFile",
+    "CatalogFileError",
     "DemoKey",
     "EndpointConfig",
     "GatewayOptions",
@@ -47,8 +54,16 @@ __all__ = [
     "Route",
     "Topups",
     "Trial",
+    "apply",
     "current",
+    "export",
     "load",
+    "parse",
+    "provision",
+    "read",
+    "read_configured",
+    "reconcile",
     "use",
+    "wanted_of",
     "with_markup",
 ]

@@ -95,6 +95,11 @@ class ModelConfig(Config, frozen=True, kw_only=True):
     created: int | None = None
     endpoints: tuple[EndpointConfig, ...] = ()
 
+    def endpoint_at(self, provider: str, upstream_model: str) -> EndpointConfig | None:
+        """Return the endpoint as it was written, None where it isn't one any more."""
+        at = (provider, upstream_model)
+        return next((e for e in self.endpoints if (e.provider, e.upstream_model) == at), None)
+
     @property
     def is_free(self) -> bool:
         """Whether the model's own price is an explicit zero."""

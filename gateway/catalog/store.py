@@ -168,14 +168,13 @@ def _model(
     prices: Mapping[int, PriceVersion],
 ) -> ModelEntry:
     config = msgspec.json.decode(row.config, type=ModelConfig)
-    written = {(e.provider, e.upstream_model): e for e in config.endpoints}
     routes = [
         _route(
             endpoint,
             providers[endpoint.provider_slug],
             prices[endpoint.id],
             config,
-            written.get((endpoint.provider_slug, endpoint.upstream_model)),
+            config.endpoint_at(endpoint.provider_slug, endpoint.upstream_model),
         )
         for endpoint in endpoints
         if endpoint.provider_slug in providers and endpoint.id in prices
