@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from wire import chat_bounds
+from wire.chat_answer import ChatAnswer
 from wire.chat_rules import check_body
+from wire.chat_stream import ChatStream
 from wire.strict_json import decode_object, encode
 
 LIMIT_FIELDS = ("max_tokens", "max_completion_tokens")
@@ -84,9 +86,9 @@ class ChatCall:
             preferences=body.get("provider"),
             session_id=body.get("session_id"),
             user=_user(body.get("user")),
-            needs=frozenset(needs | _body_needs(body)),
+            needs=frozenset((needs | _body_needs(body)) - {"state"}),
             hosted_tools=_hosted_tools(body),
-            is_stateful=_is_stateful(body["messages"]) if needs or "audio" in body else False,
+            is_stateful="state" in needs,
             predicted_output=_predicted_output(body.get("prediction")),
         )
 
@@ -120,6 +122,33 @@ class ChatCall:
         if without_tools:
             _drop_tools(body, without_tools)
         return body
+
+    @property
+    def forced_tool(self) -> str | None:
+        """The hosted tool that the caller insists on."""
+        choice = self.body.get("tool_choice")
+        kind = choice.get("type") if type(choice) is dict else None
+        return kind if kind in self.hosted_tools else None
+
+    def parse_answer(self, raw: bytes, *, bound_input: int, bound_output: int) -> ChatAnswer:
+        """Read a plain answer to this call.
+
+        Raises: ValueError.
+        """
+        return ChatAnswer.parse(raw, bound_input=bound_input, bound_output=bound_output)
+
+    def new_stream(
+        self, generation_id: str, model: str, *, created: int, bound_input: int, bound_output: int
+    ) -> ChatStream:
+        """Return what reads a streamed answer to this call."""
+        return ChatStream(
+            generation_id,
+            model,
+            wants_usage=self.wants_usage,
+            created=created,
+            bound_input=bound_input,
+            bound_output=bound_output,
+        )
 
     def _limit(self, body: dict[str, Any], bound: int | None, limit_field: str | None) -> None:
         asked = {name: body[name] for name in LIMIT_FIELDS if body.get(name) is not None}
@@ -203,20 +232,6 @@ def _drop_tools(body: dict[str, Any], kinds: Collection[str]) -> None:
         del body["tools"]
         body.pop("tool_choice", None)
         body.pop("parallel_tool_calls", None)
-
-
-def _is_stateful(messages: list[dict[str, Any]]) -> bool:
-    for message in messages:
-        if message.get("audio") is not None:
-            return True
-        content = message.get("content")
-        if type(content) is list and any(_names_a_file(part) for part in content):
-            return True
-    return False
-
-
-def _names_a_file(part: dict[str, Any]) -> bool:
-    return part.get("type") == "file" and part["file"].get("file_id") is not None
 
 
 def _predicted_output(prediction: dict[str, Any] | None) -> int:

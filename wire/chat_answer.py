@@ -1,13 +1,13 @@
 """A plain answer of the chat dialect: counted, and handed on with our id, model and usage."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from wire.chat_content import Delivered, Message, error_object
-from wire.chat_usage import Reading, read_usage, shown_usage
-from wire.strict_json import decode_value, encode
+from wire.chat_usage import Reading, read_usage, shown_usage, usage_value
+from wire.strict_json import encode
 from wire.usage import LARGEST_COUNT, Usage
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -57,11 +57,13 @@ class ChatAnswer:
                 self._delivered.add(choice.message)
             if choice.finish_reason == "error" or choice.error:
                 self.is_error_finish = True
-                self.error = self.error or error_object(choice.error) or {"message": "error"}
+                self.error = (
+                    self.error or error_object(choice.error) or {"message": "unknown error"}
+                )
         self.has_output = self._delivered.events > 0
         if choices and isinstance(choices[0].finish_reason, str):
             self.finish_reason = choices[0].finish_reason
-        self._usage = _value(fields.get("usage"))
+        self._usage = usage_value(fields.get("usage"))
         if self._usage is None and choices:
             self._usage = choices[0].usage
         self.reading: Reading = read_usage(
@@ -78,13 +80,14 @@ class ChatAnswer:
         choices nor an error.
         """
         raw = raw.removeprefix(_BYTE_ORDER_MARK)
-        decode_value(raw)
         try:
+            if not raw.isascii():
+                raw.decode()
             fields = _fields.decode(raw)
             if "choices" not in fields and _error(fields) is None:
                 raise ValueError("it has neither choices nor an error")
             return cls(fields, bound_input, bound_output)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ValueError("it isn't a chat completion") from error
 
     @property
@@ -98,8 +101,12 @@ class ChatAnswer:
         return self._delivered.estimate
 
     def delivered_texts(self) -> list[str]:
-        """Return the output text in pieces, the first 2 MiB of it, for our own count."""
-        return self._delivered.texts
+        """Return the output text, up to 2 MiB of it, in as few pieces as there are."""
+        return self._delivered.texts()
+
+    def output_count(self, exact: Callable[[str], int] | None) -> int:
+        """Return the tokens of output by this tokenizer; without one, `output_estimate`."""
+        return self._delivered.count(exact)
 
     def render(
         self,

@@ -87,28 +87,30 @@ def _add_field(count: _Count, field: str, value: Any, max_image_tokens: int) -> 
         count.json(value)
 
 
-def _add_part(count: _Count, part: dict[str, Any], max_image_tokens: int) -> None:
-    kind = part.get("type")
+def _add_part(count: _Count, part: Any, max_image_tokens: int) -> None:
+    kind = part.get("type") if type(part) is dict else None
     if kind == "text" and len(part) == 2:
-        count.text(part["text"])
-    elif kind == "image_url":
-        image = part.get("image_url")
-        url = image.get("url") if type(image) is dict else image
-        if type(url) is str and url[:11].lower() == "data:image/":
-            count.tokens += max_image_tokens
-        else:
-            count.is_open = True
-    elif kind == "input_audio":
-        sound = part.get("input_audio")
-        base64 = sound.get("data") if type(sound) is dict else None
-        if type(base64) is str and not base64[:8].lower().startswith(("http:", "https:")):
-            count.tokens += len(base64) // 100 + 100
-        else:
-            count.is_open = True
-    elif kind in _TEXTUAL_PARTS:
+        count.json(part.get("text"))
+    elif kind == "image_url" and _is_inline_image(part.get("image_url")):
+        count.tokens += max_image_tokens
+    elif kind == "input_audio" and (size := _inline_sound_size(part.get("input_audio"))):
+        count.tokens += size // 100 + 100
+    elif type(kind) is str and kind in _TEXTUAL_PARTS:
         count.json(part)
     else:
         count.is_open = True
 
 
 _TEXTUAL_PARTS = frozenset({"text", "refusal", "thinking", "reasoning"})
+
+
+def _is_inline_image(image: object) -> bool:
+    url = image.get("url") if isinstance(image, dict) else image
+    return isinstance(url, str) and url[:11].lower() == "data:image/"
+
+
+def _inline_sound_size(sound: object) -> int:
+    base64 = sound.get("data") if isinstance(sound, dict) else None
+    if not isinstance(base64, str) or base64[:8].lower().startswith(("http:", "https:")):
+        return 0
+    return len(base64)

@@ -1,5 +1,6 @@
 """What counts as output in a message or a delta, for the plain answer and the stream alike."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -94,32 +95,50 @@ def _collect_calls(calls: object, found: list[str]) -> None:
 
 
 class Delivered:
-    """The running sum of what a caller was given."""
+    """The running sum of what a caller was given.
 
-    __slots__ = ("audio_characters", "bytes", "events", "texts")
+    The text is kept as one buffer that grows: a list of a stream's pieces would be ten times its
+    size.
+    """
+
+    __slots__ = ("_audio_characters", "_kept", "bytes", "events")
 
     def __init__(self) -> None:
         self.events = 0
         self.bytes = 0
-        self.audio_characters = 0
-        self.texts: list[str] = []
+        self._audio_characters = 0
+        self._kept = bytearray()
 
     def add(self, message: Message) -> None:
         """Count one message or delta that has output."""
         self.events += 1
         for text in message.texts():
-            size = len(text) if text.isascii() else len(text.encode())
-            self.bytes += size
-            if self.bytes <= KEPT_BYTES:
-                self.texts.append(text)
+            encoded = text.encode()
+            self.bytes += len(encoded)
+            if len(self._kept) + len(encoded) <= KEPT_BYTES:
+                self._kept += encoded
         if message.audio:
-            self.audio_characters += message.audio_characters
+            self._audio_characters += message.audio_characters
+
+    def texts(self) -> list[str]:
+        """Return the text that was kept; empty when there is none."""
+        return [self._kept.decode()] if self._kept else []
 
     @property
     def estimate(self) -> int:
         """Tokens, rather too many than too few: one an event or one for three bytes; plus sound."""
-        sound = -(-self.audio_characters // AUDIO_CHARACTERS_PER_TOKEN)
-        return max(self.events, -(-self.bytes // 3)) + sound
+        return max(self.events, -(-self.bytes // 3)) + self._sound
+
+    def count(self, exact: Callable[[str], int] | None) -> int:
+        """Return the tokens by this tokenizer, what wasn't kept by its bytes; else the estimate."""
+        if exact is None:
+            return self.estimate
+        beyond = -(-(self.bytes - len(self._kept)) // 3)
+        return sum(map(exact, self.texts())) + beyond + self._sound
+
+    @property
+    def _sound(self) -> int:
+        return -(-self._audio_characters // AUDIO_CHARACTERS_PER_TOKEN)
 
 
 def error_object(value: object) -> dict[str, Any] | None:

@@ -207,7 +207,7 @@ RULES: dict[str, Rule] = {
 
 
 def check_body(body: dict[str, Any]) -> set[str]:
-    """Check every known field; return what the messages need of a model ("image", "audio", "file").
+    """Check every known field; return what the messages need: "image", "audio", "file", "state".
 
     Raises: InvalidParameterError.
     """
@@ -253,7 +253,7 @@ def _check_messages(messages: Any) -> set[str]:
         elif type(content) is not str:
             _check_no_text(f"messages[{index}]", message)
         if len(message) > 2:
-            _check_rest(f"messages[{index}]", message)
+            _check_rest(f"messages[{index}]", message, needs)
     return needs
 
 
@@ -264,7 +264,9 @@ def _check_no_text(param: str, message: dict[str, Any]) -> None:
         refuse(f"{param}.content", "is missing", _MESSAGE_REMEDY)
 
 
-def _check_rest(param: str, message: dict[str, Any]) -> None:
+def _check_rest(param: str, message: dict[str, Any], needs: set[str]) -> None:
+    if message.get("audio") is not None:
+        needs.add("state")
     calls = message.get("tool_calls")
     if calls is not None and (type(calls) is not list or not all(type(c) is dict for c in calls)):
         refuse(f"{param}.tool_calls", "must be a list of objects", _MESSAGE_REMEDY)
@@ -286,6 +288,8 @@ def _check_parts(param: str, parts: list[Any], needs: set[str]) -> None:
             if type(part.get(kind)) not in kinds:
                 refuse(f"{param}[{index}].{kind}", "must be an object", _MESSAGE_REMEDY)
             needs.add(need)
+            if kind == "file" and part["file"].get("file_id") is not None:
+                needs.add("state")
 
 
 _PARTS: dict[str, tuple[str, tuple[type, ...]]] = {

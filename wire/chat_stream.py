@@ -1,21 +1,19 @@
 """A streamed answer of the chat dialect, one event at a time."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from wire.chat_content import Delivered, Message, error_object
-from wire.chat_usage import Reading, read_usage, shown_usage
+from wire.chat_usage import Reading, read_usage, shown_usage, usage_value
 from wire.strict_json import encode
 from wire.usage import LARGEST_COUNT, Usage
 
 DONE = b"data: [DONE]\n\n"
 
 _MOST_CHOICES = 128
-_NULL = b"null"
-_RAW_NULL = msgspec.Raw(_NULL)
-_NO_FIELD = msgspec.Raw(b"")
+_RAW_NULL = msgspec.Raw(b"null")
 
 
 class BrokenEventError(ValueError):
@@ -97,7 +95,7 @@ class ChatStream:
         """
         if self.is_done or not data:
             return None
-        if data[:1] == b"[" and data.strip() == b"[DONE]":
+        if len(data) < 16 and data.strip() == b"[DONE]":
             self.is_done = True
             return None
         try:
@@ -116,53 +114,50 @@ class ChatStream:
         fields["model"] = self._model
         return b"data: " + encode(fields) + b"\n\n"
 
-    def _look(self, fields: dict[str, msgspec.Raw], choices: Any) -> bool:
+    def _look(self, fields: dict[str, msgspec.Raw], choices: Sequence[_Choice]) -> bool:
         """Take in one chunk; whether it is to be handed on."""
+        has_usage = self._take_usage(fields, choices)
+        if self.upstream_id is None:
+            self._meet(fields)
+        self.error = self.error or _error(fields, choices)
+        if self.error is not None:
+            return False
         for choice in choices:
             delta = choice.delta
             if delta is not None and delta.has_output:
                 self.has_content = True
                 self._delivered.add(delta)
-            self._note_end(choice)
-        if self.upstream_id is None:
-            self._meet(fields)
-        has_usage = self._take_usage(fields, choices)
-        if "error" in fields and (error := error_object(_decode(fields["error"]))):
-            self.error = error
-        return self.error is None and not (has_usage and not choices)
+            self._note_end(choice.index, choice.finish_reason)
+        return bool(choices) or not has_usage
 
     def _meet(self, fields: dict[str, msgspec.Raw]) -> None:
         told = _decode(fields["id"]) if "id" in fields else ""
         self.upstream_id = told if isinstance(told, str) else ""
         self._created = fields.get("created", self._created)
 
-    def _note_end(self, choice: _Choice) -> None:
-        index, reason = choice.index, choice.finish_reason
+    def _note_end(self, index: object, reason: object) -> None:
         if type(index) is int and 0 <= index < _MOST_CHOICES:
             if type(reason) is str and reason:
                 self._reasons[index] = reason
             elif index not in self._reasons:
                 self._reasons[index] = None
-        if reason == "error" or choice.error:
-            self.error = error_object(choice.error) or self.error or {"message": "unknown error"}
 
-    def _take_usage(self, fields: dict[str, msgspec.Raw], choices: Any) -> bool:
+    def _take_usage(self, fields: dict[str, msgspec.Raw], choices: Sequence[_Choice]) -> bool:
         """Remember the chunk's usage wherever it stands; whether it has one at the top."""
-        usage = None
-        if "usage" in fields:
-            usage = _decode(fields["usage"])
-            if not self.wants_usage:
-                del fields["usage"]
-            elif usage is not None:
-                fields["usage"] = _RAW_NULL
-        elsewhere = usage
-        if usage is None and choices:
-            elsewhere = choices[0].usage
-        if elsewhere is None and "x_groq" in fields:
+        usage = usage_value(fields.get("usage"))
+        if usage is not None:
+            self._usage = usage
+        elif choices and choices[0].usage is not None:
+            self._usage = choices[0].usage
+        elif "x_groq" in fields:
             vendor = _decode(fields["x_groq"])
-            elsewhere = vendor.get("usage") if isinstance(vendor, dict) else None
-        if elsewhere is not None:
-            self._usage = elsewhere
+            told = vendor.get("usage") if isinstance(vendor, dict) else None
+            self._usage = self._usage if told is None else told
+        if "usage" in fields:
+            if self.wants_usage:
+                fields["usage"] = _RAW_NULL
+            else:
+                del fields["usage"]
         return usage is not None
 
     def end(self) -> bool:
@@ -198,8 +193,12 @@ class ChatStream:
         return self._delivered.estimate
 
     def delivered_texts(self) -> list[str]:
-        """Return the output text in pieces, the first 2 MiB of it, for our own count."""
-        return self._delivered.texts
+        """Return the output text, up to 2 MiB of it, in as few pieces as there are."""
+        return self._delivered.texts()
+
+    def output_count(self, exact: Callable[[str], int] | None) -> int:
+        """Return the tokens of output by this tokenizer; without one, `output_estimate`."""
+        return self._delivered.count(exact)
 
     def usage_event(
         self, usage_extra: Mapping[str, Any], *, estimate: Usage | None = None
@@ -211,6 +210,12 @@ class ChatStream:
         reading = self.reading or Reading(None)
         shown = shown_usage(self._usage, reading, usage_extra, estimate)
         return self._event({"choices": [], "usage": shown})
+
+    def last_events(self, usage_extra: Mapping[str, Any], estimate: Usage | None) -> bytes:
+        """Return what ends a sound stream: the usage for a caller who asked, and `[DONE]`."""
+        if not self.wants_usage:
+            return DONE
+        return self.usage_event(usage_extra, estimate=estimate) + DONE
 
     def error_event(self, rendered: Mapping[str, Any]) -> bytes:
         """Return the last event of a stream that failed; no `[DONE]` follows it.
@@ -233,3 +238,13 @@ class ChatStream:
             "model": self._model,
         }
         return b"data: " + encode({**head, **rest}) + b"\n\n"
+
+
+def _error(fields: dict[str, msgspec.Raw], choices: Sequence[_Choice]) -> dict[str, Any] | None:
+    """Return the failure that a chunk tells of, at its top or in a choice."""
+    if "error" in fields and (error := error_object(_decode(fields["error"]))) is not None:
+        return error
+    for choice in choices:
+        if choice.finish_reason == "error" or choice.error:
+            return error_object(choice.error) or {"message": "unknown error"}
+    return None

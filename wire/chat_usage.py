@@ -131,6 +131,16 @@ def _parted(whole: int, parts: dict[str, int]) -> tuple[int, list[int]]:
     return whole, taken
 
 
+def usage_value(raw: msgspec.Raw | None) -> Any:
+    """Decode a usage object; what can't be read is a value that `read_usage` flags, no error."""
+    if raw is None:
+        return None
+    try:
+        return msgspec.json.decode(raw)
+    except msgspec.ValidationError:
+        return "a number that is out of range"
+
+
 def usage_object(usage: Usage, *, is_estimated: bool = False) -> dict[str, Any]:
     """Return OpenAI's `usage` object for these buckets; `estimated` is in it only when true."""
     prompt, completion = usage.all_input_tokens, usage.all_output_tokens

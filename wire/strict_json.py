@@ -17,6 +17,10 @@ from errors import InvalidParameterError, InvalidRequestError
 MOST_LEVELS = 100
 """Nesting beyond this is refused; no dialect needs a quarter of it."""
 
+MOST_CONTAINERS = 500_000
+"""Brackets and braces of a body, those in its texts included. Millions of tiny containers in 10 MB
+keep the garbage collector busy for seconds, in which nothing else is served."""
+
 REMEDY = "Check the model name and the message format."
 
 _SMALLEST_INT, _LARGEST_INT = -(2**63), 2**64 - 1
@@ -36,7 +40,8 @@ def decode_object(raw: bytes) -> dict[str, Any]:
     """Decode the body of a request.
 
     Refused: what isn't UTF-8 or has a byte order mark, NaN and infinities, numbers beyond a double,
-    integers beyond 64 bits, lone surrogates, nesting beyond `MOST_LEVELS`, anything but one object.
+    integers beyond 64 bits, lone surrogates, nesting beyond `MOST_LEVELS`, more than
+    `MOST_CONTAINERS`, anything but one object.
 
     Raises: InvalidRequestError; InvalidParameterError where one value is to blame, with its path.
     """
@@ -69,6 +74,9 @@ def decode_value(raw: bytes) -> Any:
 
     Raises: ValueError, whose text says what is wrong in words that may be shown.
     """
+    containers = raw.count(b"{") + raw.count(b"[")
+    if containers > MOST_CONTAINERS:
+        raise ValueError(f"it has more than {MOST_CONTAINERS} objects and lists")
     try:
         value = _decoder.decode(raw)
     except RecursionError as error:
@@ -79,7 +87,7 @@ def decode_value(raw: bytes) -> Any:
         raise BadNumberError(_path_in_text(raw)) from error
     except msgspec.DecodeError as error:
         _refuse(raw, error)
-    if raw.count(b"{") + raw.count(b"[") > MOST_LEVELS and _is_too_deep(value):
+    if containers > MOST_LEVELS and _is_too_deep(value):
         raise _too_deep()
     if _SHORTEST_HUGE_INT in raw.translate(_DIGITS_AS_ONES):
         path = next(_paths(value, _is_huge), None)
@@ -126,10 +134,10 @@ def _path_in_text(raw: bytes) -> str | None:
     if len(raw) > _LOCATED_UP_TO_BYTES:
         return None
     try:
-        value = json.loads(raw, parse_int=lambda text: 0 if len(text) < 20 else math.inf)
+        value = json.loads(raw, parse_int=lambda text: 0 if len(text) <= 20 else math.inf)
+        return next(_paths(value, lambda leaf: leaf in (math.inf, -math.inf)), None)
     except (ValueError, RecursionError):
         return None
-    return next(_paths(value, lambda leaf: leaf in (math.inf, -math.inf)), None)
 
 
 def _paths(value: Any, is_meant: Callable[[Any], bool], path: str = "") -> Iterator[str]:
