@@ -1,9 +1,10 @@
 """The tables, with the constraints that make wrong money unwritable. Nothing here decides.
 
-Instants are integer milliseconds since 1970 (UTC), amounts integer nano-USD, both in BIGINT. Lists and
-small records are JSON text. The triggers that stand beside these tables are in the migrations: transfers,
-price versions, seals and the audit log are insert-only, a transfer moves the cached balances by itself, a
-generation its roll-up, and a change of a key or of the catalog bumps its row in `revisions`.
+Instants are integer milliseconds since 1970 (UTC), amounts integer nano-USD, both in BIGINT. Lists
+and small records are JSON text. The triggers that stand beside these tables are in the migrations:
+transfers, price versions, seals and the audit log are insert-only, a transfer moves the cached
+balances by itself, a generation its roll-up, and a change of a key or of the catalog bumps its row
+in `revisions`.
 """
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, MetaData, Text, text
@@ -118,7 +119,7 @@ class Key(Base):
 
 
 class Provider(Base):
-    """An upstream vendor or server. `config` is a `catalog.ProviderConfig`, `secrets` its sealed API keys."""
+    """An upstream. `config` is a `catalog.ProviderConfig`, `secrets` its sealed API keys."""
 
     __tablename__ = "providers"
     __table_args__ = (_one_of("source", "file", "console", "environment", "built-in"),)
@@ -134,7 +135,7 @@ class Provider(Base):
 
 
 class Model(Base):
-    """A model of the catalog. `config` is a `catalog.ModelConfig`: what it can do, and its list price."""
+    """A model. `config` is a `catalog.ModelConfig`: what it can do, and its list price."""
 
     __tablename__ = "models"
     __table_args__ = (_one_of("source", "file", "console", "environment", "built-in"),)
@@ -171,8 +172,9 @@ class Endpoint(Base):
 class PriceVersion(Base):
     """What an endpoint charges and costs from an instant on: immutable, the newest one is in force.
 
-    `price` and `cost` are `pricing.Price` as JSON; `markup_bps` goes into the one rounding of a charge.
-    One that is not confirmed (a jump beyond threefold) waits for the operator and isn't in force.
+    `price` and `cost` are `pricing.Price` as JSON; `markup_bps` goes into the one rounding of a
+    charge. One that is not confirmed (a jump beyond threefold) waits for the operator and isn't in
+    force.
     """
 
     __tablename__ = "price_versions"
@@ -203,7 +205,7 @@ class Alias(Base):
 
 
 class Option(Base):
-    """A table of the provisioning file that isn't a list, as JSON: `gateway`, `topups`, `trial`, …"""
+    """A table of the provisioning file that isn't a list of rows, such as `gateway`, as JSON."""
 
     __tablename__ = "options"
 
@@ -214,7 +216,7 @@ class Option(Base):
 
 
 class Revision(Base):
-    """A counter that triggers bump, so that a worker sees in one small read that something changed."""
+    """A counter that triggers bump: a worker sees in one small read that something changed."""
 
     __tablename__ = "revisions"
 
@@ -226,7 +228,7 @@ class Revision(Base):
 
 
 class Wallet(Base):
-    """The cached sums of a workspace's accounts and open holds; `ledger verify` derives both anew."""
+    """The cached sums of a workspace's accounts and open holds; `verify` derives both anew."""
 
     __tablename__ = "wallets"
     __table_args__ = (
@@ -243,8 +245,8 @@ class Wallet(Base):
 class Account(Base):
     """A ledger account: a workspace's cash, a bonus grant or debt, or one of the house's.
 
-    A workspace's account caches its balance; the house's accounts are summed when asked, so that no row is
-    shared by all calls.
+    A workspace's account caches its balance; the house's accounts are summed when asked, so that no
+    row is shared by all calls.
     """
 
     __tablename__ = "accounts"
@@ -295,8 +297,9 @@ class Transfer(Base):
 class Hold(Base):
     """Money set aside for one call; its state decides, once, who resolves it.
 
-    `cap_windows` lists the `[cap id, first day]` it also weighs on; `context` is what the sweeper needs to
-    write the generation of a dead worker; `checkpoint` what a stream had delivered when last written down.
+    `cap_windows` lists the `[cap id, first day]` it also weighs on; `context` is what the sweeper
+    needs to write the generation of a dead worker; `checkpoint` what a stream had delivered when
+    last written down.
     """
 
     __tablename__ = "holds"
@@ -350,8 +353,9 @@ class Cap(Base):
 class CapWindow(Base):
     """What a cap's present period has used and holds.
 
-    `ceiling_nusd` is the highest limit that was in force in this window, so a limit that was lowered later
-    doesn't make the past wrong, and no statement can pass the limit that stood when it ran.
+    `ceiling_nusd` is the highest limit that was in force in this window, so a limit that was
+    lowered later doesn't make the past wrong, and no statement can pass the limit that stood when
+    it ran.
     """
 
     __tablename__ = "cap_windows"
@@ -413,8 +417,8 @@ class SealEntry(Base):
 class Generation(Base):
     """One paid call, from admission to settlement. NULL is unknown, never zero.
 
-    The nine token buckets are disjoint. `rule` is the row of the who-pays table that was applied, `basis`
-    where the counts come from (`provider`, `estimated`, `none`).
+    The nine token buckets are disjoint. `rule` is the row of the who-pays table that was applied,
+    `basis` where the counts come from (`provider`, `estimated`, `none`).
     """
 
     __tablename__ = "generations"
@@ -493,8 +497,8 @@ class Attempt(Base):
 class UsageDay(Base):
     """A roll-up: the sums of a workspace's generations by day, key, member, model and provider.
 
-    Written by a trigger on `generations`, in the settlement's own commit. `unknown_calls` counts those
-    whose tokens nobody knows, so a sum never passes for complete.
+    Written by a trigger on `generations`, in the settlement's own commit. `unknown_calls` counts
+    those whose tokens nobody knows, so a sum never passes for complete.
     """
 
     __tablename__ = "usage_days"

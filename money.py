@@ -18,7 +18,7 @@ def parse_usd(text: str) -> int:
     Raises ValueError when it isn't a plain decimal, is negative, has more than nine decimal places,
     or is beyond what a 64-bit column can add up.
     """
-    if not isinstance(text, str) or not text or not set(text) <= set("0123456789."):
+    if not text or not set(text) <= set("0123456789."):
         raise ValueError("write the amount as a plain decimal string, such as 12.50")
     try:
         exact = Decimal(text) * USD
@@ -39,7 +39,7 @@ def print_usd(amount_nusd: int) -> str:
 
 
 def usd_number(amount_nusd: int) -> float:
-    """Return the JSON number of an amount: the nearest float, for reading and never for reckoning."""
+    """Return the JSON number of an amount: the nearest float, to read and never to reckon."""
     return amount_nusd / USD
 
 

@@ -19,7 +19,7 @@ VENDORS = (
     "OPENAI", "ANTHROPIC", "GEMINI", "DEEPSEEK", "DASHSCOPE", "ZHIPU", "MOONSHOT", "MINIMAX",
     "ARK", "MISTRAL", "XAI", "GROQ", "OPENROUTER",
 )  # fmt: skip
-"""The vendors whose `<VENDOR>_API_KEY` turns a provider on, and whose `<VENDOR>_BASE_URL` moves it."""
+"""Vendors whose `<VENDOR>_API_KEY` turns a provider on, and whose `<VENDOR>_BASE_URL` moves it."""
 
 
 class SettingsError(ValueError):
@@ -170,8 +170,8 @@ class Settings:
         """
         if self.web_concurrency > 1 and self.is_sqlite:
             raise SettingsError(
-                f"WEB_CONCURRENCY={self.web_concurrency} needs Postgres: SQLite is for one serving process. "
-                "Set DATABASE_URL=postgresql://… or WEB_CONCURRENCY=1."
+                f"WEB_CONCURRENCY={self.web_concurrency} needs Postgres: SQLite is for one "
+                "serving process. Set DATABASE_URL=postgresql://… or WEB_CONCURRENCY=1."
             )
         if self.web_concurrency > 1 and not self.redis_url:
             raise SettingsError(

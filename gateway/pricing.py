@@ -24,7 +24,7 @@ class Tier(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What each bucket costs, in nano-USD per million. None falls back as `money.md` 1 says; 0 is free."""
+    """What each bucket costs, in nano-USD per million. None falls back (see `rates`); 0 is free."""
 
     input: int | None = None
     output: int | None = None
@@ -49,7 +49,7 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return not any(self.rates(0).values()) and not any((self.per_image or {}).values())
 
     def rates(self, all_input_tokens: int) -> dict[str, int]:
-        """Return the price of every counted bucket at this size of input, with the fall-backs applied."""
+        """Return the price of every counted bucket at this size of input, fall-backs applied."""
         tier = max(
             (t for t in self.above if all_input_tokens >= t.input_tokens),
             key=lambda t: t.input_tokens,
@@ -125,3 +125,34 @@ def dearest(prices: list[tuple[Price, int]], usage: Usage) -> int:
 
 def _first(value: int | None, otherwise: int) -> int:
     return otherwise if value is None else value
+
+
+def bound(price: Price, markup_bps: int, input_tokens: int, output_tokens: int) -> int:
+    """Return the most that so many tokens can cost, whichever buckets they turn out to be.
+
+    Where prices change with the size of the input, the dearest step up to this size counts.
+    """
+    steps = (0, *(tier.input_tokens for tier in price.above if tier.input_tokens <= input_tokens))
+    total = max(
+        input_tokens * max(rates[name] for name in _INPUT_BUCKETS)
+        + output_tokens * max(rates[name] for name in _OUTPUT_BUCKETS)
+        + rates["requests"]
+        for rates in map(price.rates, steps)
+    )
+    return ceil_div(total * (BPS + markup_bps), MILLION * BPS)
+
+
+_INPUT_BUCKETS = (
+    "input_tokens",
+    "cached_input_tokens",
+    "cache_write_tokens",
+    "cache_write_1h_tokens",
+    "audio_input_tokens",
+    "image_input_tokens",
+)
+_OUTPUT_BUCKETS = (
+    "output_tokens",
+    "reasoning_tokens",
+    "audio_output_tokens",
+    "image_output_tokens",
+)

@@ -108,7 +108,7 @@ def _sqlite(connection: Connection) -> list[str]:
                 trigger(
                     f"{table}_bump_on_{event.lower()}",
                     f"AFTER {event} ON {table}",
-                    f"UPDATE revisions SET number = number + 1 WHERE name = '{revision}'",
+                    f"UPDATE revisions SET number = number + 1 WHERE name = '{revision}'",  # noqa: S608
                 )
     return statements
 

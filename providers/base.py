@@ -1,9 +1,9 @@
 """What the router asks of a provider, and how a provider's failures are told.
 
-A provider opens an exchange in its own dialect; who called and what it costs is none of its business. The
-exchange is a pair of waits that can be cut short, so that one greenlet can keep a client's line alive while
-a provider thinks: `wait_head` and `read` return empty-handed when nothing came in time, and may be called
-again.
+A provider opens an exchange in its own dialect; who called and what it costs is none of its
+business. The exchange is a pair of waits that can be cut short, so that one greenlet can keep a
+client's line alive while a provider thinks: `wait_head` and `read` return empty-handed when nothing
+came in time, and may be called again.
 """
 
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ from errors import TurnpikeError
 class UpstreamCall:
     """One request as it goes to a provider, in the provider's dialect.
 
-    `path` is below the provider's base URL ("/chat/completions"); `body` is what is serialized, or already
-    bytes with their `content_type` (a form with files).
+    `path` is below the provider's base URL ("/chat/completions"); `body` is what is serialized, or
+    already bytes with their `content_type` (a form with files).
     """
 
     api: str
@@ -41,13 +41,13 @@ class Exchange(Protocol):
         """Wait for status and headers; False when they aren't in yet, and the wait may go on."""
 
     def read(self, timeout_s: float) -> bytes | None:
-        """Return the next bytes of the body, b"" at its end, None when it was silent for so long."""
+        """Return the next bytes of the body, b"" at its end, None when it was silent."""
 
     def read_all(self, limit_bytes: int, timeout_s: float) -> bytes:
         """Return the rest of the body; `timeout_s` is the longest silence within it."""
 
     def abort(self) -> None:
-        """Break off at once, from whichever greenlet: a blocked wait ends with TransportAbortedError."""
+        """Break off, from whichever greenlet: a blocked wait ends with TransportAbortedError."""
 
     def close(self) -> None:
         """Let go of it; the connection is used again only when the answer was read to its end."""
@@ -68,6 +68,6 @@ class Provider(Protocol):
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> TurnpikeError:
         """Return what an answer other than 200 means, in our own words.
 
-        The status decides; the body is read only for 400 and 422. A provider's 401, 402, 403 and 429 are
-        ours to hide: they are never the caller's.
+        The status decides; the body is read only for 400 and 422. A provider's 401, 402, 403 and
+        429 are ours to hide: they are never the caller's.
         """

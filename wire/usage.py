@@ -9,10 +9,11 @@ LARGEST_COUNT = 10**12
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """Counts of one call. The nine token buckets never overlap; their sum is the whole.
 
-    OpenAI counts cached tokens inside `prompt_tokens`, reasoning inside `completion_tokens`, Anthropic
-    counts cached ones outside `input_tokens`: either view is derived from these.
+    OpenAI counts cached tokens inside `prompt_tokens`, reasoning inside `completion_tokens`,
+    Anthropic counts cached ones outside `input_tokens`: either view is derived from these.
 
-    Units: tokens; `images` a count by "size/quality"; `audio_ms` milliseconds; `characters`; `searches`.
+    Units: tokens; `images` a count by "size/quality"; `audio_ms` milliseconds; `characters`;
+    `searches`.
     """
 
     input_tokens: int = 0

@@ -1,7 +1,7 @@
 """The ledger: accounts, transfers, holds, and the proof that they add up.
 
-The hot verbs (`hold`, `extend`, `settle`, `checkpoint`) go through this process's writer, which commits many
-calls together; everything else takes a session. Start with `verbs.py`.
+The hot verbs (`hold`, `extend`, `settle`, `checkpoint`) go through this process's writer, which
+commits many calls together; everything else takes a session. Start with `verbs.py`.
 """
 
 from gateway.ledger.accounts import balance_nusd, grant, house_account, open_books, transfer

@@ -1,7 +1,7 @@
 """Accounts and the transfers that aren't calls: grants, and whatever else an operator books.
 
-These take a session first and never commit. A transfer's effect on the balances is the database's own
-(`migrations/guards.py`).
+These take a session first and never commit. A transfer's effect on the balances is the database's
+own (`migrations/guards.py`).
 """
 
 import secrets
@@ -37,7 +37,7 @@ def grant(
     expires_at_ms: int | None = None,
     idempotency_key: str | None = None,
 ) -> Transfer:
-    """Give bonus credit: never refundable, spent soonest-expiring first, once for an idempotency key.
+    """Give bonus credit: never refundable, spent soonest-expiring first; a key gives it once.
 
     Raises: NotFoundError, InvalidParameterError.
     """

@@ -1,8 +1,9 @@
 """Who is alive: each worker's heartbeat, and the sweep that ends the holds of the dead.
 
-A worker counts as dead when its heartbeat hasn't changed for `DEAD_AFTER_S` by the watcher's own monotonic
-clock, so that a wall clock that jumps kills nobody. On SQLite there is one serving process, so at its start
-everybody else is dead. A hold ends once, by whoever gets there: its guarded state decides.
+A worker counts as dead when its heartbeat hasn't changed for `DEAD_AFTER_S` by the watcher's own
+monotonic clock, so that a wall clock that jumps kills nobody; one that has holds and no heartbeat
+gets as long. On SQLite there is one serving process, so at its start everybody else is dead. A hold
+ends once, by whoever gets there: its guarded state decides.
 """
 
 import os
@@ -30,13 +31,13 @@ _BEAT = (
 
 
 class Lifeline:
-    """This process's heartbeat, and its eye on the others."""
+    """One process's heartbeat, and its eye on the others."""
 
     def __init__(self, worker_id: str, writer: Writer) -> None:
         self._worker_id = worker_id
         self._writer = writer
         self._started_at = clock.now_ms()
-        self._seen: dict[str, tuple[int, float]] = {}
+        self._seen: dict[str, tuple[int | None, float]] = {}
 
     def beat(self) -> None:
         """Write down that this worker lives.
@@ -63,25 +64,25 @@ class Lifeline:
             owners = session.scalars(
                 select(Hold.worker_id).where(Hold.state == "open").distinct()
             ).all()
-        alive = {worker_id for worker_id, beat in workers if self._is_alive(worker_id, beat)}
-        dead = [owner for owner in owners if owner not in alive]
-        ended = sum(expire_of(self._writer, owner) for owner in dead)
+        beats: dict[str, int | None] = {**dict.fromkeys(owners), **dict(workers)}
+        alive = {worker_id for worker_id, beat in beats.items() if self._is_alive(worker_id, beat)}
+        ended = sum(expire_of(self._writer, owner) for owner in owners if owner not in alive)
         forgotten = [worker_id for worker_id, _ in workers if worker_id not in alive]
         if forgotten:
             with db.transaction() as session:
                 session.execute(delete(Worker).where(Worker.id.in_(forgotten)))
         return ended
 
-    def _is_alive(self, worker_id: str, beat: int) -> bool:
+    def _is_alive(self, worker_id: str, beat: int | None) -> bool:
         if worker_id == self._worker_id:
             return True
         if db.is_sqlite():
             return False
-        seen_beat, seen_at = self._seen.get(worker_id, (None, 0.0))
-        if seen_beat != beat:
+        seen = self._seen.get(worker_id)
+        if seen is None or seen[0] != beat:
             self._seen[worker_id] = (beat, time.monotonic())
             return True
-        return time.monotonic() - seen_at < DEAD_AFTER_S
+        return time.monotonic() - seen[1] < DEAD_AFTER_S
 
 
 def expire_of(writer: Writer, worker_id: str) -> int:
@@ -101,7 +102,7 @@ def expire_of(writer: Writer, worker_id: str) -> int:
 
 
 def expire_stale(writer: Writer, silent_for_s: float) -> int:
-    """End the holds of workers whose last heartbeat is that old by the wall clock: the operator's command."""
+    """End the holds of workers whose last heartbeat is that old by the wall clock: a command's."""
     horizon = clock.now_ms() - int(silent_for_s * 1000)
     with db.reading() as session:
         alive = set(session.scalars(select(Worker.id).where(Worker.heartbeat_at >= horizon)))

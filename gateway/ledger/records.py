@@ -1,4 +1,4 @@
-"""What the ledger writes down of a call: rows as typed values, their fields in the order of the columns."""
+"""What the ledger writes down of a call: rows as typed values, fields in the columns' order."""
 
 import hashlib
 from typing import Any

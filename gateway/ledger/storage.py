@@ -1,8 +1,8 @@
 """The ledger writer's own connection: how a transaction begins, ends and reaches the disk.
 
-SQLite with `TURNPIKE_LEDGER_SYNC=second`: commits are atomic and survive a kill; they are synced once a
-second, off the event loop. With `always`, the commit itself waits for the disk, off the event loop too.
-Postgres: asynchronous or synchronous commit on this one connection.
+SQLite with `TURNPIKE_LEDGER_SYNC=second`: commits are atomic and survive a kill; they are synced
+once a second, off the event loop. With `always`, the commit itself waits for the disk, off the
+event loop too. Postgres: asynchronous or synchronous commit on this one connection.
 """
 
 import os
@@ -75,11 +75,11 @@ class Storage:
             yield from self._guarded()
 
     def sync(self) -> None:
-        """Bring what was committed to disk, and fold a long log back; called once a second when idle or not."""
+        """Bring what was committed to disk, and fold a long log back: once a second."""
         if not (self._is_sqlite and self._is_dirty):
             return
-        self._is_dirty = False
         db.sync_to_disk()
+        self._is_dirty = False
         if _size(f"{db.engine().url.database}-wal") > CHECKPOINT_BYTES:
             with db.write_lock():
                 off_loop(self._fold_log)
@@ -97,6 +97,8 @@ class Storage:
             self._commit()
         except self._faults() as error:
             self._give_up()
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+                raise  # a statement of ours makes no sense: the database itself is well
             raise LedgerUnavailableError(db.DOWN, detail=str(error), retry_after_s=1) from error
         except BaseException:
             self._roll_back()

@@ -1,8 +1,8 @@
 """The hot verbs of the ledger as fixed statements: hold, extend, settle, checkpoint.
 
-Each is a function of a `Pen`, runs inside the ledger writer's transaction and either does all of what it
-says or nothing: a guard that fails leaves no change behind. On Postgres each begins with the wallet's row,
-so that two workers always lock in the same order.
+Each is a function of a `Pen`, runs inside the ledger writer's transaction and either does all of
+what it says or nothing: a guard that fails leaves no change behind. On Postgres each begins with
+the wallet's row, so that two workers always lock in the same order.
 """
 
 from dataclasses import dataclass
@@ -55,8 +55,8 @@ class HoldOrder:
 class Refusal(Exception):  # noqa: N818 - a refusal is an answer of the ledger, not a fault
     """Why a hold or an extension was not granted, and what would have been.
 
-    `reason` is "frozen", "credits", "cap", or "in_flight" where waiting helps. `cap_id` names the limit that
-    stands in the way. Units: nano-USD.
+    `reason` is "frozen", "credits", "cap", or "in_flight" where waiting helps. `cap_id` names the
+    limit that stands in the way. Units: nano-USD.
     """
 
     def __init__(
@@ -115,8 +115,8 @@ _CAP_LEFT = (
 )
 _WALLET = "SELECT posted_nusd, held_nusd, is_frozen FROM wallets WHERE workspace_id = ?"
 _INSERT_HOLD = (
-    "INSERT INTO holds (id, generation_id, workspace_id, key_id, worker_id, amount_nusd, state, day,"
-    " cap_windows, context, checkpoint, created_at, resolved_at)"
+    "INSERT INTO holds (id, generation_id, workspace_id, key_id, worker_id, amount_nusd, state,"
+    " day, cap_windows, context, checkpoint, created_at, resolved_at)"
     " VALUES (?, ?, ?, ?, ?, ?, 'open', ?, ?, ?, NULL, ?, NULL)"
 )
 _HELD = "SELECT amount_nusd FROM holds WHERE generation_id = ? AND state = 'open'"
@@ -137,14 +137,15 @@ _PURSES = (
     " COALESCE(expires_at, 9223372036854775807), id"
 )
 _INSERT_TRANSFER = (
-    "INSERT INTO transfers (debit_account_id, credit_account_id, amount_nusd, kind, idempotency_key,"
-    " workspace_id, generation_id, corrects_id, note, created_at, hash)"
+    "INSERT INTO transfers (debit_account_id, credit_account_id, amount_nusd, kind,"
+    " idempotency_key, workspace_id, generation_id, corrects_id, note, created_at, hash)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?, ?)"
 )
 _INSURE = (
     "INSERT INTO insurance_days (workspace_id, day, used_nusd) SELECT ?, ?, CAST(? AS BIGINT)"
     " WHERE CAST(? AS BIGINT) <= CAST(? AS BIGINT)"
-    " ON CONFLICT (workspace_id, day) DO UPDATE SET used_nusd = insurance_days.used_nusd + excluded.used_nusd"
+    " ON CONFLICT (workspace_id, day) DO UPDATE"
+    " SET used_nusd = insurance_days.used_nusd + excluded.used_nusd"
     " WHERE insurance_days.used_nusd + excluded.used_nusd <= ?"
 )
 _CHECKPOINT = "UPDATE holds SET checkpoint = ? WHERE generation_id = ? AND state = 'open'"
@@ -180,7 +181,8 @@ def extend(
 ) -> None:
     """Add to an open hold under the same guards.
 
-    Raises: Refusal, with nothing changed; its reason is "resolved" when the hold isn't open any more.
+    Raises: Refusal, with nothing changed; its reason is "resolved" when the hold isn't open any
+    more.
     """
     _lock_wallet(pen, workspace_id)
     if pen.row(_HELD, generation_id) is None:
@@ -197,8 +199,8 @@ def checkpoint(pen: Pen, point: Checkpoint) -> None:
 def settle(pen: Pen, settlement: Settlement) -> Settled:
     """Resolve an open hold: free what was held, move the charge, write the call down.
 
-    A cost above the hold extends it by what the wallet and the caps still allow; only the rest is the
-    house's. Does nothing, and says so, when the hold is resolved already.
+    A cost above the hold extends it by what the wallet and the caps still allow; only the rest is
+    the house's. Does nothing, and says so, when the hold is resolved already.
     """
     record, windows = settlement.record, settlement.windows
     _lock_wallet(pen, record.workspace_id)

@@ -1,9 +1,9 @@
 """The ledger writer: one thread of this process that commits the money of many calls together.
 
-Whoever has something to write queues it and waits; the writer takes all that is queued, runs it in one
-transaction, commits, and wakes the waiters. An operation whose guard fails gets its refusal and the others
-go on. Anything else that goes wrong undoes the batch, which is then run again one by one, so that only the
-culprit fails.
+Whoever has something to write queues it and waits; the writer takes all that is queued, runs it in
+one transaction, commits, and wakes the waiters. An operation whose guard fails gets its refusal and
+the others go on. Anything else that goes wrong undoes the batch, which is then run again one by
+one, so that only the culprit fails.
 """
 
 import _thread
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from errors import LedgerUnavailableError, TurnpikeError
-from gateway.ledger.storage import DriverPen, Storage
+from gateway.ledger.storage import CONNECTION_FAULTS, DriverPen, Storage
 from gateway.ledger.verbs import Refusal
 
 log = logging.getLogger(__name__)
@@ -49,8 +49,8 @@ class Writer:
     def submit(self, work: Callable[[DriverPen], T], order: str) -> T:
         """Run `work` in the next transaction and return its result once that is committed.
 
-        `order` is the workspace it locks: a batch is sorted by it, so that workers never wait in a circle.
-        Raises: Refusal; LedgerUnavailableError; whatever `work` raises.
+        `order` is the workspace it locks: a batch is sorted by it, so that workers never wait in a
+        circle. Raises: Refusal; LedgerUnavailableError; whatever `work` raises.
         """
         ticket = _Ticket(work, order)
         self._enqueue(ticket)
@@ -108,7 +108,7 @@ class Writer:
     def _sync(self) -> None:
         try:
             self._storage.sync()
-        except OSError as error:
+        except (OSError, *CONNECTION_FAULTS) as error:
             log.exception("ledger not synced", extra={"detail": str(error)})
 
     def _commit(self, batch: list[_Ticket]) -> None:

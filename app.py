@@ -1,0 +1,190 @@
+"""The application: which blueprints, which error renderers, which commands.
+
+`create_app` builds it for whoever needs it (the server, commands, tests); `serve` starts what a
+serving process has besides: its ledger writer, its heartbeat, its watch over changes.
+"""
+
+import logging
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from dotenv import load_dotenv
+from flask import Flask, Response, g, render_template, request
+from flask.json.provider import JSONProvider
+from flask_sqlalchemy import SQLAlchemy
+from typing_extensions import override
+from werkzeug.exceptions import HTTPException
+
+import db
+from blueprints import site, v1
+from blueprints.v1 import door
+from errors import (
+    InternalError,
+    InvalidRequestError,
+    MethodNotAllowedError,
+    NotFoundError,
+    TooLargeError,
+    TurnpikeError,
+)
+from gateway import catalog, telemetry
+from gateway.runtime import Runtime, use
+from models import Base
+from settings import Settings
+from wire import errors as shapes
+
+log = logging.getLogger(__name__)
+
+ROOT = Path(__file__).parent
+MOST_BYTES = 30 * 1024 * 1024
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+PAGE_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+        "img-src 'self' data:; font-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Cache-Control": "no-store",
+    "Vary": "Cookie",
+}
+
+alchemy = SQLAlchemy(model_class=Base)
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Build the application; without settings, from the environment and `.env`.
+
+    Raises: SettingsError.
+    """
+    if settings is None:
+        load_dotenv(ROOT / ".env")
+        settings = Settings.from_env(os.environ)
+    app = Flask("turnpike", root_path=str(ROOT), instance_path=str(ROOT / "instance"))
+    app.config.update(
+        TURNPIKE=settings,
+        SQLALCHEMY_DATABASE_URI=db.url_of(settings.database_url),
+        SQLALCHEMY_ENGINE_OPTIONS=db.engine_options(settings.database_url),
+        MAX_CONTENT_LENGTH=MOST_BYTES,
+    )
+    app.json = _Json(app)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    alchemy.init_app(app)
+    with app.app_context():
+        db.use(alchemy.engine)
+    v1.register(app)
+    app.register_blueprint(site.bp)
+    app.before_request(_enter)
+    app.after_request(_leave)
+    app.register_error_handler(TurnpikeError, _render)
+    app.register_error_handler(HTTPException, _render_http)
+    app.register_error_handler(Exception, _render_defect)
+    _register_commands(app)
+    return app
+
+
+def serve(app: Flask) -> Runtime:
+    """Start what a serving process has besides the app: once, after the fork.
+
+    Raises: SettingsError, CatalogFileError, LedgerUnavailableError.
+    """
+    settings: Settings = app.config["TURNPIKE"]
+    settings.check_safe_to_serve()
+    telemetry.configure_logs()
+    catalog.provision(settings, os.environ)
+    runtime = Runtime(settings)
+    use(runtime)
+    runtime.begin()
+    return runtime
+
+
+class _Json(JSONProvider):
+    """msgspec in Flask's place: as fast as any, and it refuses NaN."""
+
+    @override
+    def dumps(self, obj: Any, **_kwargs: Any) -> str:
+        return msgspec.json.encode(obj).decode()
+
+    @override
+    def loads(self, s: str | bytes, **_kwargs: Any) -> Any:
+        return msgspec.json.decode(s)
+
+
+def _register_commands(app: Flask) -> None:
+    import cli  # noqa: PLC0415 - the commands' libraries aren't the server's
+
+    cli.register(app)
+
+
+def _enter() -> None:
+    if door.is_inside(request.path):
+        door.enter()
+
+
+def _leave(response: Response) -> Response:
+    headers = response.headers
+    if door.is_inside(request.path) and "request_id" in g:
+        door.leave(response)
+    elif response.mimetype == "text/html":
+        headers.update(PAGE_HEADERS)
+    headers.update(SECURITY_HEADERS)
+    return response
+
+
+def _render(error: TurnpikeError) -> Response:
+    """Answer in the dialect of the path; a page for everybody else."""
+    if error.detail:
+        log.warning("%s: %s", error.code, error.detail, extra={"request_id": g.get("request_id")})
+    path = request.path
+    if path.startswith("/api/"):
+        response = _json(shapes.openrouter(error), error)
+    elif path.startswith("/v1/") or request.accept_mimetypes.best == "application/json":
+        response = _json(shapes.openai(error), error)
+    else:
+        page = render_template("errors/error.html", error=error)
+        response = Response(page, status=error.status, mimetype="text/html")
+    if error.retry_after_s is not None:
+        response.headers["Retry-After"] = str(max(int(error.retry_after_s + 0.999), 1))
+    return response
+
+
+def _json(body: dict[str, Any], error: TurnpikeError) -> Response:
+    return Response(msgspec.json.encode(body), status=error.status, mimetype="application/json")
+
+
+def _render_http(error: HTTPException) -> Response:
+    """What the framework refuses, in our own words."""
+    return _render(_ours(error))
+
+
+def _ours(error: HTTPException) -> TurnpikeError:
+    where = f"{request.method} {_printable(request.path)}"
+    if error.code == NotFoundError.status:
+        return NotFoundError(f"There is no {where}. The endpoints are listed in /openapi.json.")
+    if error.code == MethodNotAllowedError.status:
+        allowed = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
+        return MethodNotAllowedError(f"{where} isn't answered. This path takes {allowed}.")
+    if error.code == TooLargeError.status:
+        return TooLargeError("The body is too large. Send less.")
+    return InvalidRequestError("The request can't be read. Check its headers and its body.")
+
+
+def _printable(path: str) -> str:
+    return re.sub(r"[^\x21-\x7e]", "?", path)[:200]
+
+
+def _render_defect(error: Exception) -> Response:
+    """A defect: the log has it under the request's id, the caller gets only that id."""
+    request_id = g.get("request_id") or "-"
+    log.error("defect in request %s", request_id, exc_info=error)
+    return _render(
+        InternalError(
+            f"Something went wrong on our side. Try again; the log has it as {request_id}."
+        )
+    )

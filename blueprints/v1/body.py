@@ -1,0 +1,42 @@
+"""Reading a request's body: bounded in size, in time, and never inflated."""
+
+import gevent
+from flask import request
+from gevent import monkey
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+
+from errors import InvalidRequestError, MediaTypeError, TooLargeError
+
+JSON_LIMIT_BYTES = 10 * 1024 * 1024
+PATIENCE_S = 30.0
+
+
+def read_json_body() -> bytes:
+    """Return the raw body of a JSON request.
+
+    Raises: TooLargeError before reading on, MediaTypeError for a compressed or multipart body,
+    InvalidRequestError for one that doesn't arrive within half a minute.
+    """
+    environ = request.environ
+    coding = environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower()
+    if coding not in ("", "identity"):
+        raise MediaTypeError("Compressed bodies aren't read here. Send the JSON as it is.")
+    if environ.get("CONTENT_TYPE", "").startswith("multipart/"):
+        raise MediaTypeError("This endpoint reads JSON. Send 'Content-Type: application/json'.")
+    request.max_content_length = JSON_LIMIT_BYTES
+    try:
+        return _read_in_time()
+    except RequestEntityTooLarge as error:
+        raise TooLargeError(
+            f"The body is larger than {JSON_LIMIT_BYTES // 1024 // 1024} MB. "
+            "Send less, or refer to large files by URL."
+        ) from error
+    except (ClientDisconnected, OSError) as error:
+        raise InvalidRequestError("The body broke off before its end. Send it again.") from error
+
+
+def _read_in_time() -> bytes:
+    if not monkey.is_module_patched("socket"):
+        return request.get_data(cache=False)
+    with gevent.Timeout(PATIENCE_S, InvalidRequestError("The body took too long. Send it again.")):
+        return request.get_data(cache=False)

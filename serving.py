@@ -1,0 +1,55 @@
+"""The worker class of gunicorn: gevent's, with a shutdown that lets streams end and idle lines go.
+
+gunicorn counts a kept-alive connection that waits for its next request as busy, and would wait for
+it until the grace is over; here such connections are closed as soon as the server drains.
+"""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gevent
+from gunicorn.workers.ggevent import GeventWorker
+
+HEAD_S = 12.0
+"""How long a connection may take over its next request's head: slow ones are cut."""
+
+
+class Worker(GeventWorker):
+    """gevent's worker, with an orderly end."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._waiting: dict[Any, gevent.Timeout] = {}
+
+    @contextmanager
+    def timeout_ctx(self) -> Iterator[None]:
+        """Bound the wait for a request, and remember who waits."""
+        with gevent.Timeout(HEAD_S, exception=False) as timer:
+            me = gevent.getcurrent()
+            self._waiting[me] = timer
+            try:
+                yield
+            finally:
+                del self._waiting[me]
+
+    def init_signals(self) -> None:
+        """Leave Ctrl-C to the master, which drains."""
+        super().init_signals()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Drain: no new calls, running ones end or are cut, idle connections close."""
+        super().handle_exit(sig, frame)
+        gevent.spawn(self._drain)
+
+    def _drain(self) -> None:
+        from wsgi import runtime  # noqa: PLC0415 - the app is loaded after this class
+
+        drained = gevent.spawn(runtime.drain, self.cfg.graceful_timeout - 5)
+        while True:
+            for greenlet, timer in list(self._waiting.items()):
+                gevent.kill(greenlet, exception=timer, block=False)
+            gevent.sleep(0.1)
+            drained.ready()
