@@ -1,4 +1,4 @@
-"""A bookkeeper for tests: the ledger's verbs with everything that a test doesn't care about filled in."""
+"""A bookkeeper for tests: the ledger's verbs, with what a test doesn't care about filled in."""
 
 import itertools
 from collections.abc import Iterator
@@ -173,7 +173,8 @@ class Books:
 
     def freeze(self, workspace_id: str = ALICE) -> None:
         self.sql(
-            f"UPDATE wallets SET is_frozen = {self.true} WHERE workspace_id = '{workspace_id}'"
+            f"UPDATE wallets SET is_frozen = {self.true}"  # noqa: S608 - ours
+            f" WHERE workspace_id = '{workspace_id}'"
         )
 
     @property

@@ -13,10 +13,9 @@ NEXT_DAY = "2026-03-11"
 def window(books: Books, cap_id: int, day: str = DAY) -> tuple[int, ...]:
     """(used, held, ceiling)"""
     rows = books.rows(
-        "SELECT used_nusd, held_nusd, ceiling_nusd FROM cap_windows"
-        f" WHERE cap_id = {cap_id} AND starts_on = '{day}'"
+        "SELECT cap_id, starts_on, used_nusd, held_nusd, ceiling_nusd FROM cap_windows"
     )
-    return rows[0] if rows else ()
+    return {row[:2]: row[2:] for row in rows}.get((cap_id, day), ())
 
 
 def test_a_hold_weighs_on_its_cap_and_the_charge_uses_it(books: Books) -> None:

@@ -14,18 +14,15 @@ DAY_MS = 86_400_000
 
 def transfers(books: Books, generation_id: str) -> list[tuple[str, int, str, str]]:
     """(debit account's kind, amount, kind, key) of a call's transfers, in their order."""
-    return [
-        (debit, amount, kind, key)
-        for debit, amount, kind, key in books.rows(
-            "SELECT a.kind, t.amount_nusd, t.kind, t.idempotency_key FROM transfers t"
-            " JOIN accounts a ON a.id = t.debit_account_id"
-            f" WHERE t.generation_id = '{generation_id}' ORDER BY t.id"
-        )
-    ]
+    rows = books.rows(
+        "SELECT t.generation_id, a.kind, t.amount_nusd, t.kind, t.idempotency_key FROM transfers t"
+        " JOIN accounts a ON a.id = t.debit_account_id ORDER BY t.id"
+    )
+    return [(row[1], row[2], row[3], row[4]) for row in rows if row[0] == generation_id]
 
 
 def state(books: Books, generation_id: str) -> str:
-    return str(books.value(f"SELECT state FROM holds WHERE generation_id = '{generation_id}'"))
+    return str(dict(books.rows("SELECT generation_id, state FROM holds"))[generation_id])
 
 
 def test_a_hold_sets_money_aside_and_moves_none(books: Books) -> None:
