@@ -107,7 +107,7 @@ TEXTS = st.text(max_size=30) | st.sampled_from(
 def test_whatever_the_text_only_id_and_model_change(
     text: str, extra: dict[str, str], is_ascii: bool, indent: int | None
 ) -> None:
-    told = {**extra, "id": "chatcmpl-1", "model": "m", "choices": [delta(content=text, **extra)]}
+    told = {**extra, "id": "chatcmpl-1", "model": "m", "choices": [delta(content=text, x=extra)]}
     told.pop("usage", None)
     told.pop("error", None)
     reader = stream()
