@@ -3,8 +3,7 @@
 Pass-through comes first: a field that isn't known here is nobody's business but the provider's.
 `null` stands for an absent field everywhere.
 
-Source: the types of openai-python 3.52 and platform.openai.com/docs/api-reference/chat/create,
-November 2026.
+Source: the types of openai-python 3.52, `chat/completion_create_params.py` (read 2026-11-21).
 """
 
 from collections.abc import Callable

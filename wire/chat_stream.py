@@ -143,7 +143,11 @@ class ChatStream:
                 self._reasons[index] = None
 
     def _take_usage(self, fields: dict[str, msgspec.Raw], choices: Sequence[_Choice]) -> bool:
-        """Remember the chunk's usage wherever it stands; whether it has one at the top."""
+        """Remember the chunk's usage wherever it stands; whether it has one at the top.
+
+        Source: Moonshot puts it into the choice, https://github.com/earendil-works/pi/issues/2017,
+        Groq into `x_groq`, https://github.com/Portkey-AI/gateway/issues/1072 (read 2026-11-21).
+        """
         usage = usage_value(fields.get("usage"))
         if usage is not None:
             self._usage = usage

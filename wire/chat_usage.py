@@ -41,8 +41,9 @@ def read_usage(
     + completion. One total has a second reading: prompt + completion + reasoning tells that
     reasoning stands outside (xAI).
 
-    Source: platform.openai.com/docs/api-reference/chat/object, platform.moonshot.ai/docs/api/chat,
-    docs.x.ai/docs/guides/reasoning, api-docs.deepseek.com, read November 2026.
+    Source: the types of openai-python 3.52; for xAI https://github.com/vercel/ai/pull/12425, for
+    Moonshot https://github.com/earendil-works/pi/issues/8075, for DeepSeek
+    https://docs.rs/crate/ds-api/0.10.7 (all read 2026-11-21).
     """
     if obj is None:
         return MISSING
