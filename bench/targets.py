@@ -20,6 +20,7 @@ SPACE = "bench"
 PROVIDER_KEY = "sk-bench-provider"
 START_S = 60.0
 COMMAND_S = 120.0
+SETTLED_S = 1.0
 BIN = Path(sys.executable).parent
 
 ANSWER_WORDS = 60
@@ -107,6 +108,7 @@ class Workbench:
             except RuntimeError as error:
                 raise RuntimeError(f"{error}\n{self._log.read_text()[-2000:]}") from error
             path, tree = "/v1/chat/completions", Tree(process.pid)
+            _wait_until_settled(tree)
             yield Target("turnpike", port, path, self._key, "bench/", tree)
 
     @contextlib.contextmanager
@@ -151,6 +153,17 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", port: int) -> None:
             connection.close()
         time.sleep(0.05)
     raise RuntimeError("the server isn't ready")
+
+
+def _wait_until_settled(tree: Tree) -> None:
+    """Let what only the start needs come to its end, so that nobody's CPU time is lost with it."""
+    until_s = time.monotonic() + START_S
+    seen, since_s = set(tree.pids()), time.monotonic()
+    while time.monotonic() < min(since_s + SETTLED_S, until_s):
+        time.sleep(0.05)
+        now = set(tree.pids())
+        if now != seen:
+            seen, since_s = now, time.monotonic()
 
 
 def _environment(folder: Path) -> dict[str, str]:

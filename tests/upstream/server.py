@@ -278,7 +278,7 @@ class Player:
         self._asked.finished_at = time.monotonic()
         if self._answer.is_chunked:
             self._connection.transport.write(b"0\r\n\r\n")
-        if self._answer.is_closed:
+        if self._answer.is_closed or self._asked.headers.get("connection") == "close":
             self._connection.transport.close()
         else:
             self._connection.go_on()
