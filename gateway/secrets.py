@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from settings import Settings, SettingsError
 
+INSTANCE = Path(__file__).parent.parent / "instance"
 FILE = "secret-keys"
 FORM = "v1"
 NONCE_BYTES = 12
@@ -41,8 +42,11 @@ class SecretBox:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "SecretBox":
-        """Take the keys of the settings. Raises: SecretKeyError when there is none."""
-        return cls(settings.secret_keys)
+        """Take the keys of the settings, else those under `instance/`, made on a first start.
+
+        Raises: SettingsError.
+        """
+        return cls(load_or_make(settings, INSTANCE))
 
     def seal(self, plain: str, bound_to: str) -> str:
         """Return the text sealed by the newest key, readable only where it is bound to."""
@@ -64,7 +68,7 @@ class SecretBox:
                 "put the key that sealed it back at the end of the list"
             )
         try:
-            raw = base64.urlsafe_b64decode(content)
+            raw = base64.b64decode(content, altchars=b"-_", validate=True)
             return key.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], bound_to.encode()).decode()
         except (InvalidTag, ValueError) as error:
             raise SecretKeyError(

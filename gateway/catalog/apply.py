@@ -192,7 +192,7 @@ class _Applying:
         endpoints = self.session.execute(
             select(Endpoint, Model).join(Model, Model.id == Endpoint.model_id).order_by(Endpoint.id)
         )
-        for endpoint, model in endpoints.tuples():
+        for endpoint, model in endpoints:
             if not model.is_enabled:
                 continue
             config = msgspec.json.decode(model.config, type=ModelConfig)

@@ -10,15 +10,11 @@ from gateway.catalog.entries import (
 )
 from gateway.catalog.wanted import Wanted, WantedModel, WantedProvider
 from gateway.pricing import Price
+from providers.sandbox import MODELS as NAMES
 
 SLUG = "sandbox"
 KIND = "sandbox"
 BUILT_IN = "built-in"
-
-FAULTS = (
-    "429", "500", "401", "timeout", "slow", "stall", "cut", "garbage", "no-usage", "error", "empty",
-)  # fmt: skip
-"""Each is a model `sandbox/fault-…` that fails in its own way, for the drill."""
 
 PARAMETERS = ("max_tokens", "max_completion_tokens", "stop", "temperature", "top_p", "tools")
 FREE_TEXT = Price(input=0, output=0)
@@ -57,7 +53,11 @@ MODELS = {
     "image": _other("image", Price(per_image={"default": 0}), "Draws a plain picture."),
     "speech": _other("audio", Price(per_million_chars=0), "Hums for as long as the text is."),
     "transcribe": _other("text", Price(per_minute=0), "Writes down how long it heard.", "audio"),
-    **{f"fault-{fault}": _text("Fails on purpose, for the fire drill.") for fault in FAULTS},
+    **{
+        name: _text("Fails on purpose, for the fire drill.")
+        for name in NAMES
+        if name.startswith("fault-")
+    },
 }
 
 

@@ -55,7 +55,7 @@ def use(open_secret: OpenSecret) -> None:
 def current() -> Catalog:
     """Return the catalog in force. It costs a comparison while nothing has changed.
 
-    Raises: LedgerUnavailableError while there is no snapshot; SecretKeyError for a wrong key.
+    Raises: LedgerUnavailableError when nobody knows whether it changed; SecretKeyError.
     """
     number = revisions.number("catalog")
     catalog = _held.catalog
