@@ -2,10 +2,10 @@
 
 import ipaddress
 from collections.abc import Callable, Iterator
-from urllib.parse import urlsplit
 
 from gateway.catalog.vendors import VENDORS
 from gateway.catalog.written import WrittenFile, WrittenProvider
+from providers.origin import Origin
 
 Path = tuple[str | int, ...]
 Problem = tuple[Path, str]
@@ -47,6 +47,10 @@ def providers_can_be_reached(file: WrittenFile) -> Iterator[Problem]:
     for number, row in enumerate(file.providers):
         if row.api_key is not None and row.api_keys is not None:
             yield ("providers", number, "api_keys"), "api_key is set too; keep one of them"
+        for key in (*(row.api_keys or ()), *([row.api_key] if row.api_key else [])):
+            if not (key.isascii() and key.isprintable() and " " not in key):
+                field = "api_key" if row.api_keys is None else "api_keys"
+                yield ("providers", number, field), "a key is printable ASCII without spaces"
         if row.base_url is None:
             if row.kind not in NEEDS_NO_ADDRESS:
                 yield (
@@ -125,13 +129,12 @@ def _number(amount: str) -> float:
 
 
 def _problem_of_address(base_url: str, row: WrittenProvider) -> str | None:
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        return f'{base_url} is no address; write one such as "https://host/v1"'
-    if parts.query or parts.fragment or parts.username or parts.password:
-        return "an address has no user, query or fragment; keep scheme, host, port and path"
-    if _is_private(parts.hostname) and not row.private_network:
-        return f"{parts.hostname} is on a private network; allow it with private_network = true"
+    try:
+        origin = Origin(base_url, row.private_network)
+    except ValueError as error:
+        return f'{error}; write one such as "https://host/v1"'
+    if _is_private(origin.key.host) and not row.private_network:
+        return f"{origin.key.host} is on a private network; allow it with private_network = true"
     return None
 
 

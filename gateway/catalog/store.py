@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 import db
@@ -28,8 +28,10 @@ from gateway.catalog.entries import (
     bare_names,
 )
 from gateway.catalog.offers import GatewayOptions, Offers
+from gateway.catalog.prices import versions_in_force
 from gateway.pricing import Price
 from models import Alias, Endpoint, Model, Option, PriceVersion, Provider
+from providers.registry import KINDS
 
 OpenSecret = Callable[[str, str], str]
 """Turns what is sealed, and the row it is bound to, into the secret: `SecretBox.open_sealed`."""
@@ -93,13 +95,15 @@ def _opener() -> OpenSecret:
 def load(session: Session, revision: int, open_secret: OpenSecret) -> Catalog:
     """Read the tables into a snapshot; the secrets of enabled providers are opened here, once.
 
+    A provider of a kind that nobody speaks yet has no routes.
     Raises: SecretKeyError when no key of ours opens them.
     """
     providers = {
         row.slug: _provider(row, open_secret)
         for row in session.scalars(select(Provider).where(Provider.is_enabled))
+        if row.kind in KINDS
     }
-    prices = _prices_in_force(session)
+    prices = versions_in_force(session)
     endpoints: dict[str, list[Endpoint]] = {}
     for endpoint in session.scalars(select(Endpoint).where(Endpoint.is_enabled)):
         endpoints.setdefault(endpoint.model_id, []).append(endpoint)
@@ -127,16 +131,6 @@ def load_options(session: Session) -> tuple[GatewayOptions, Offers]:
     rows = {row.name: msgspec.Raw(row.value.encode()) for row in session.scalars(select(Option))}
     options = msgspec.json.decode(rows.pop(GATEWAY, b"{}"), type=GatewayOptions)
     return options, msgspec.json.decode(msgspec.json.encode(rows), type=Offers)
-
-
-def _prices_in_force(session: Session) -> dict[int, PriceVersion]:
-    newest = (
-        select(func.max(PriceVersion.id))
-        .where(PriceVersion.is_confirmed)
-        .group_by(PriceVersion.endpoint_id)
-    )
-    rows = session.scalars(select(PriceVersion).where(PriceVersion.id.in_(newest)))
-    return {row.endpoint_id: row for row in rows}
 
 
 def _provider(row: Provider, open_secret: OpenSecret) -> ProviderEntry:

@@ -141,9 +141,15 @@ def test_one_key_or_several_but_not_both() -> None:
     )
 
 
+def test_a_key_that_no_header_can_carry_is_refused() -> None:
+    message = catalog_refusal(ACME, ACME_KEY="two words")
+    assert "api_key: a key is printable ASCII without spaces" in message
+    assert "two words" not in message
+
+
 def test_an_address_is_checked() -> None:
     for address, what in {
-        "ftp://a.example": "is no address",
+        "ftp://a.example": "starts with https://",
         "https://user:pass@a.example": "has no user",
         "http://127.0.0.1:9901/v1": "private_network = true",
         "http://localhost/v1": "private_network = true",
