@@ -55,7 +55,7 @@ PAGE_HEADERS = {
     "Vary": "Cookie",
 }
 
-alchemy = SQLAlchemy(model_class=Base)
+alchemy = SQLAlchemy(metadata=Base.metadata)
 
 
 def create_app(settings: Settings | None = None) -> Flask:

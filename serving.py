@@ -10,13 +10,19 @@ from contextlib import contextmanager
 from typing import Any
 
 import gevent
+from gunicorn.http import wsgi
 from gunicorn.workers.ggevent import GeventWorker
+
+wsgi.SERVER = "turnpike"
+
+GRACE_S = 5
+"""What gunicorn's own grace has over ours, for cut streams to say so and be settled."""
 
 HEAD_S = 12.0
 """How long a connection may take over its next request's head: slow ones are cut."""
 
 
-class Worker(GeventWorker):
+class Worker(GeventWorker):  # type: ignore[misc]
     """gevent's worker, with an orderly end."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -47,9 +53,8 @@ class Worker(GeventWorker):
     def _drain(self) -> None:
         from wsgi import runtime  # noqa: PLC0415 - the app is loaded after this class
 
-        drained = gevent.spawn(runtime.drain, self.cfg.graceful_timeout - 5)
+        gevent.spawn(runtime.drain, self.cfg.graceful_timeout - GRACE_S)
         while True:
             for greenlet, timer in list(self._waiting.items()):
-                gevent.kill(greenlet, exception=timer, block=False)
+                gevent.kill(greenlet, exception=timer)
             gevent.sleep(0.1)
-            drained.ready()

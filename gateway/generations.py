@@ -9,9 +9,10 @@ import random
 from dataclasses import dataclass
 
 from errors import DrainingError, InvalidParameterError, TurnpikeError
-from gateway import catalog, router, runtime, telemetry
+from gateway import catalog, disclosure, router, runtime, telemetry
+from gateway.dialects import ClientGoneError, Dialect, Line, Origin
 from gateway.keys import Caller
-from gateway.paid_call import ClientGoneError, Dialect, Line, Origin, PaidCall
+from gateway.paid_call import PaidCall
 from gateway.relay import KEEPALIVE_S, Relay, RenderError
 from gateway.who_pays import End
 from money import print_usd
@@ -64,11 +65,11 @@ def _whole(paid: PaidCall) -> Whole:
     body = answer.render(
         paid.record.id,
         reply.route.model_id,
-        paid.usage_extra(),
+        disclosure.usage_extra(paid),
         estimate=paid.estimate_shown(),
     )
     cost = {"X-Turnpike-Cost-Usd": print_usd(paid.record.charge_nusd)}
-    return Whole(body, {**paid.headers(), **cost})
+    return Whole(body, {**disclosure.headers(paid), **cost})
 
 
 def _refuse_forced_tools(call: Dialect, routes: tuple[catalog.Route, ...]) -> None:

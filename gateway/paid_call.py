@@ -7,8 +7,7 @@ of either resolves the hold exactly once.
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -18,104 +17,23 @@ from errors import (
     DrainingError,
     InternalError,
     InvalidRequestError,
-    LedgerUnavailableError,
     TurnpikeError,
 )
-from gateway import estimates, pricing, quotes, savings, telemetry
+from gateway import estimates, pricing, quotes
 from gateway.call_hold import CallHold
 from gateway.catalog import Catalog, Route
+from gateway.dialects import ClientGoneError, Dialect, Line, Origin
 from gateway.keys import Caller
 from gateway.ledger import Checkpoint, GenerationRecord, Settled, Settlement, verbs
 from gateway.readings import PlainReading, StreamReading
 from gateway.router import Attempts, CancelledCallError, Reply
 from gateway.runtime import Runtime
+from gateway.settling import fill, settle_surely
 from gateway.who_pays import End, Evidence, judge
-from money import usd_number
 from providers.base import UpstreamCall
 from wire.usage import LARGEST_COUNT, Usage
 
 CHECKPOINT_S = 2.0
-SETTLE_AGAIN_S = 1.0
-SETTLE_FOR_S = 600.0
-EXPECTED_OUTPUT_TOKENS = 500
-"""What a stream's savings header assumes of its output, which nobody knows yet."""
-
-COLUMN_BUCKETS = (
-    "input_tokens",
-    "cached_input_tokens",
-    "cache_write_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-    "audio_input_tokens",
-    "audio_output_tokens",
-    "image_input_tokens",
-    "image_output_tokens",
-)
-OTHER_COUNTS = tuple(
-    name for name in Usage.__struct_fields__ if name not in (*COLUMN_BUCKETS, "requests")
-)
-
-
-class Line(Protocol):
-    """The client's connection, as far as the domain is concerned."""
-
-    def watch(self, on_gone: Callable[[], None]) -> None:
-        """Call back, once, when the client has closed its connection."""
-
-    def unwatch(self) -> None:
-        """Stop watching."""
-
-
-class ClientGoneError(Exception):
-    """The client left; there is nobody to answer."""
-
-
-class Dialect(Protocol):
-    """A call of any kind, as the line of a paid call needs it; `wire.chat.ChatCall` is one."""
-
-    api: str
-    path: str
-    model: str
-    is_streamed: bool
-    wants_usage: bool
-    output_limit: int | None
-    choices: int
-    session_id: str | None
-    hosted_tools: frozenset[str]
-    is_stateful: bool
-    predicted_output: int
-    forced_tool: str | None
-
-    def input_bound(
-        self, max_image_tokens: int, context_length: int, exact: Callable[[str], int] | None
-    ) -> int:
-        """Return how many input tokens it can be at the most."""
-
-    def upstream_body(
-        self,
-        upstream_model: str,
-        output_bound: int | None,
-        *,
-        limit_field: str | None = None,
-        without_tools: frozenset[str] = frozenset(),
-    ) -> dict[str, Any]:
-        """Return what goes to one provider."""
-
-    def parse_answer(self, raw: bytes, *, bound_input: int, bound_output: int) -> Any:
-        """Read a plain answer; ValueError when it is none."""
-
-    def new_stream(
-        self, generation_id: str, model: str, *, created: int, bound_input: int, bound_output: int
-    ) -> Any:
-        """Return what reads a streamed answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a call comes from, for its row and the log."""
-
-    request_id: str
-    app: str | None = None
 
 
 class PaidCall:
@@ -154,9 +72,10 @@ class PaidCall:
         self.has_client_left = False
         self.is_cut = False
         self.cost_nusd = 0
+        self.usage: Usage | None = None
         self._runtime = runtime
         self._routes = routes
-        self._catalog = catalog
+        self.catalog = catalog
         self._line = line
         self._started_s = time.monotonic()
         self._checkpoint_at_s = 0.0
@@ -218,39 +137,9 @@ class PaidCall:
         self.is_cut = True
         self.attempts.cancel()
 
-    def usage_extra(self) -> dict[str, Any]:
-        """Return what joins the usage that the caller sees: its cost, and what it saved."""
-        extra: dict[str, Any] = {"cost": usd_number(self.record.charge_nusd)}
-        if self._shown_usage is not None:
-            saved = savings.percent(self._catalog, self._shown_usage, self.cost_nusd)
-            if saved is not None:
-                extra["savings"] = f"{saved}%"
-        return extra
-
     def estimate_shown(self) -> Usage | None:
         """Return our own count, where the provider gave none that makes sense."""
-        return self._shown_usage if self.record.basis == "estimated" else None
-
-    def headers(self) -> dict[str, str]:
-        """Return the X-Turnpike headers that are true by now."""
-        route, index = self.attempts.route, max(len(self.attempts.records) - 1, 0)
-        headers = {
-            "X-Generation-Id": self.record.id,
-            "X-Turnpike-Routed-To": route.model_id,
-            "X-Turnpike-Provider": route.provider.slug,
-            "X-Turnpike-Tier": f"fallback-{index}" if index else "primary",
-            "X-Turnpike-Fallback": "true" if index else "false",
-        }
-        if self.hold.quote.is_announced:
-            headers["X-Turnpike-Max-Tokens"] = str(self.hold.quote.output_tokens)
-        dropped = self._dropped_tools(route)
-        if dropped:
-            headers["X-Turnpike-Dropped"] = ", ".join(sorted(dropped))
-        saved = self._savings(route)
-        if saved is not None:
-            name = self._catalog.options.reference_model
-            headers["X-Turnpike-Savings"] = f"{saved}% vs {name}"
-        return headers
+        return self.usage if self.record.basis == "estimated" else None
 
     def checkpoint(self) -> None:
         """Write down, now and then and without waiting, what the stream has delivered so far."""
@@ -264,17 +153,13 @@ class PaidCall:
             output_tokens=min(stream.output_estimate, self.hold.covered_tokens),
         )
         record = msgspec.structs.replace(self.record, status="error", rule="m", basis="estimated")
-        _fill(record, usage)
+        fill(record, usage)
         point = Checkpoint(
             generation=record,
             attempts=self.attempts.records,
             cost_nusd=pricing.cost(usage, route.price, route.markup_bps),
         )
         self._runtime.writer.post(lambda pen: verbs.checkpoint(pen, point), record.workspace_id)
-
-    # From here on: how it is done.
-
-    _shown_usage: Usage | None = None
 
     def _begin(self) -> None:
         """Note who answers."""
@@ -299,11 +184,12 @@ class PaidCall:
             route.upstream_model,
             bound,
             limit_field="max_completion_tokens" if is_newer else None,
-            without_tools=self._dropped_tools(route),
+            without_tools=self.dropped_tools(route),
         )
         return UpstreamCall(self.call.api, self.call.path, body, self.call.is_streamed)
 
-    def _dropped_tools(self, route: Route) -> frozenset[str]:
+    def dropped_tools(self, route: Route) -> frozenset[str]:
+        """Return the hosted tools that this route doesn't price, and so isn't sent."""
         return self.call.hosted_tools - frozenset(route.hosted_tools)
 
     def _new_reading(self, route: Route) -> PlainReading | StreamReading:
@@ -373,13 +259,13 @@ class PaidCall:
             record.finish_reason, record.upstream_id = told.finish_reason, told.upstream_id
         self.cost_nusd = 0
         if verdict.usage is not None:
-            self._shown_usage = verdict.usage
+            self.usage = verdict.usage
             self.cost_nusd = pricing.cost(verdict.usage, route.price, route.markup_bps)
             if verdict.basis == "estimated":
                 self.cost_nusd = min(self.cost_nusd, self.hold.held_nusd)
             if route.cost is not None:
                 record.cost_nusd = pricing.cost(verdict.usage, route.cost)
-            _fill(record, verdict.usage)
+            fill(record, verdict.usage)
         insurance = self._runtime.settings.insurance_nusd_day if verdict.is_insured else None
         settlement = Settlement(
             record=record,
@@ -388,7 +274,7 @@ class PaidCall:
             windows=self.hold.windows,
             insurance_limit_nusd=insurance,
         )
-        return _settle_surely(self._runtime, settlement)
+        return settle_surely(self._runtime, settlement)
 
     def _evidence(self) -> Evidence:
         reported, is_flagged = None, False
@@ -407,7 +293,7 @@ class PaidCall:
         count = estimates.counter(route.model_id)
         output_tokens = 0
         if self.reply is not None:
-            output_tokens = count("".join(self._told().delivered_texts()))
+            output_tokens = self._told().output_count(count)
         return Usage(
             input_tokens=self._count_input(route, count),
             output_tokens=output_tokens,
@@ -421,53 +307,5 @@ class PaidCall:
             self.hold.quote.input_tokens,
         )
 
-    def _savings(self, route: Route) -> int | None:
-        usage, charge_nusd = self._shown_usage, self.cost_nusd
-        if usage is None:
-            quote = self.hold.quote
-            usage = Usage(
-                input_tokens=quote.input_tokens,
-                output_tokens=min(quote.output_tokens, EXPECTED_OUTPUT_TOKENS),
-            )
-            charge_nusd = pricing.cost(usage, route.price, route.markup_bps)
-        return savings.percent(self._catalog, usage, charge_nusd)
-
     def _elapsed_ms(self) -> int:
         return int((time.monotonic() - self._started_s) * 1000)
-
-
-def _fill(record: GenerationRecord, usage: Usage) -> None:
-    for name in COLUMN_BUCKETS:
-        setattr(record, name, getattr(usage, name))
-    others = {name: count for name in OTHER_COUNTS if (count := getattr(usage, name))}
-    record.units = msgspec.json.encode(others).decode() if others else None
-
-
-def _settle_surely(runtime: Runtime, settlement: Settlement) -> Settled:
-    """Settle now, or keep trying behind the caller's back while the database is away."""
-    record = settlement.record
-
-    def once() -> Settled:
-        settled = runtime.writer.submit(
-            lambda pen: verbs.settle(pen, settlement), record.workspace_id
-        )
-        telemetry.generation_ended(record, settlement.attempts)
-        return settled
-
-    def until_done() -> None:
-        give_up_at = time.monotonic() + SETTLE_FOR_S
-        while time.monotonic() < give_up_at:
-            time.sleep(SETTLE_AGAIN_S)
-            try:
-                once()
-            except LedgerUnavailableError:
-                telemetry.LEDGER_RETRIES.inc()
-            else:
-                return
-
-    try:
-        return once()
-    except LedgerUnavailableError:
-        telemetry.LEDGER_RETRIES.inc()
-        threading.Thread(target=until_done, name="settle", daemon=True).start()
-        return Settled(charge_nusd=settlement.cost_nusd)

@@ -19,7 +19,9 @@ from errors import (
     UpstreamBrokenError,
     UpstreamTimeoutError,
 )
-from gateway.paid_call import ClientGoneError, PaidCall
+from gateway import disclosure
+from gateway.dialects import ClientGoneError
+from gateway.paid_call import PaidCall
 from gateway.readings import StreamReading
 from gateway.router import Reply
 from gateway.who_pays import End
@@ -49,7 +51,7 @@ class Relay:
     @property
     def headers(self) -> dict[str, str]:
         """The headers that are true when the stream begins."""
-        return self._paid.headers()
+        return disclosure.headers(self._paid)
 
     def __iter__(self) -> Iterator[bytes]:
         """Give the chunks, once."""
@@ -155,12 +157,12 @@ class Relay:
             raise self._broken(UpstreamBrokenError(message), End.BROKEN)
         paid = self._paid
         paid.finish(End.FINISHED)
-        return stream.last_events(paid.usage_extra(), paid.estimate_shown())
+        return stream.last_events(disclosure.usage_extra(paid), paid.estimate_shown())
 
     def _error_event(self, error: TurnpikeError) -> bytes:
         rendered = self._render_error(error)
         if self._reply is None:
-            return sse.event(msgspec.json.encode(rendered))
+            return bytes(sse.event(msgspec.json.encode(rendered)))
         event: bytes = self._reply.reading.stream.error_event(rendered)
         return event
 

@@ -46,6 +46,7 @@ class Planned(Protocol):
 
     api: str
     model: str
+    is_stateful: bool
 
 
 class Reading(Protocol):
@@ -89,6 +90,13 @@ def plan(call: Planned, caller: Caller, catalog: Catalog, seed: int) -> tuple[Ro
     routes = [route for route in entry.routes if route.may_serve(call.api)]
     if not routes:
         raise _nothing_serves(entry, call, catalog)
+    if call.is_stateful:
+        routes = [route for route in routes if route.stateful]
+        if not routes:
+            raise UnsupportedByModelError(
+                f"No provider of {entry.id} keeps files or sounds for you. Send the content itself.",
+                param="messages",
+            )
     return _ordered(routes, random.Random(seed))  # noqa: S311 - spreads load, guards nothing
 
 
