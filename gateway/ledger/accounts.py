@@ -6,14 +6,15 @@ own (`migrations/guards.py`).
 
 import secrets
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 import clock
 from errors import InvalidParameterError, NotFoundError
 from gateway.ledger.records import Payment, transfer_hash
-from models import Account, Transfer, Wallet
+from models import Account, Transfer, Wallet, Workspace
+from money import LARGEST_NUSD
 
 LARGEST_GRANT_NUSD = 1_000_000_000 * 1_000_000_000
 """A billion USD: what is larger is a slip of the keyboard."""
@@ -39,11 +40,11 @@ def grant(
 ) -> Transfer:
     """Give bonus credit: never refundable, spent soonest-expiring first; a key gives it once.
 
+    From then on the workspace may call models of every class.
     Raises: NotFoundError, InvalidParameterError.
     """
-    if session.get(Wallet, workspace_id) is None:
-        raise NotFoundError(f"There is no workspace {workspace_id}.", param="workspace")
-    if not 0 < amount_nusd <= LARGEST_GRANT_NUSD:
+    posted_nusd, _ = balance_nusd(session, workspace_id)
+    if not 0 < amount_nusd <= min(LARGEST_GRANT_NUSD, LARGEST_NUSD - posted_nusd):
         raise InvalidParameterError(
             "The amount must be more than 0 and at most 1000000000 USD.", param="usd"
         )
@@ -62,6 +63,9 @@ def grant(
     )
     session.add(account)
     session.flush()
+    session.execute(
+        update(Workspace).where(Workspace.id == workspace_id).values(has_every_class=True)
+    )
     expense = house_account(session, "bonus_expense")
     return transfer(
         session, Payment(expense, account.id, amount_nusd, "grant", key), workspace_id, note
@@ -102,7 +106,9 @@ def house_account(session: Session, name: str) -> int:
 
 def balance_nusd(session: Session, workspace_id: str) -> tuple[int, int]:
     """Return what a workspace has, and how much of it calls in flight hold."""
-    wallet = session.get(Wallet, workspace_id)
-    if wallet is None:
+    found = session.execute(
+        select(Wallet.posted_nusd, Wallet.held_nusd).where(Wallet.workspace_id == workspace_id)
+    ).first()
+    if found is None:
         raise NotFoundError(f"There is no workspace {workspace_id}.", param="workspace")
-    return wallet.posted_nusd, wallet.held_nusd
+    return found[0], found[1]

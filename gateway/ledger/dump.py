@@ -28,12 +28,11 @@ def dump(session: Session) -> Iterator[str]:
     on_one_snapshot(session)
     for name, model in TABLES.items():
         columns = model.__table__.c
-        rows = session.execute(
-            select(*columns).order_by(columns.id).execution_options(yield_per=1000)
-        )
-        for row in rows.mappings():
-            facts = {column: _embedded(column, value) for column, value in row.items()}
-            yield msgspec.json.encode({"type": name, **facts}).decode()
+        query = select(*columns).order_by(columns.id).execution_options(yield_per=1000)
+        with session.execute(query) as rows:
+            for row in rows.mappings():
+                facts = {column: _embedded(column, value) for column, value in row.items()}
+                yield msgspec.json.encode({"type": name, **facts}).decode()
 
 
 def _embedded(column: str, value: Any) -> Any:

@@ -62,7 +62,7 @@ def sealed_leaves(
     session: Session, first_seq: int, last_seq: int
 ) -> Iterator[tuple[int, list[bytes]]]:
     """Yield the leaves of each seal that has some, recomputed from the rows, as a stream."""
-    rows = session.execute(
+    query = (
         select(
             SealEntry.seal_seq,
             Transfer.id,
@@ -76,8 +76,9 @@ def sealed_leaves(
         .order_by(SealEntry.seal_seq, SealEntry.position)
         .execution_options(yield_per=1000)
     )
-    for seq, group in groupby(rows, key=lambda row: row[0]):
-        yield seq, [seals.leaf(*row[1:]) for row in group]
+    with session.execute(query) as rows:
+        for seq, group in groupby(rows, key=lambda row: row[0]):
+            yield seq, [seals.leaf(*row[1:]) for row in group]
 
 
 def unsealed_count(session: Session) -> int:

@@ -129,8 +129,10 @@ _RESOLVE_HOLD = (
 _FREE_WALLET = "UPDATE wallets SET held_nusd = held_nusd - ? WHERE workspace_id = ?"
 _FREE_CAP = (
     "UPDATE cap_windows SET held_nusd = held_nusd - ?, used_nusd = used_nusd + ?"
-    " WHERE cap_id = ? AND starts_on = ?"
+    " WHERE cap_id = ? AND starts_on = ? AND held_nusd >= ?"
 )
+"""A cap that was set anew in mid-call has never held this amount: the call ends without it."""
+
 _PURSES = (
     "SELECT id, balance_nusd FROM accounts WHERE workspace_id = ? AND kind IN ('bonus', 'cash')"
     " AND balance_nusd > 0 ORDER BY CASE kind WHEN 'bonus' THEN 0 ELSE 1 END,"
@@ -219,7 +221,7 @@ def settle(pen: Pen, settlement: Settlement) -> Settled:
     if held_nusd:
         pen.run(_FREE_WALLET, held_nusd, record.workspace_id)
     for cap_id, starts_on in windows:
-        pen.run(_FREE_CAP, held_nusd, charge_nusd, cap_id, starts_on)
+        pen.run(_FREE_CAP, held_nusd, charge_nusd, cap_id, starts_on, held_nusd)
     record.charge_nusd, record.hold_nusd = charge_nusd, held_nusd
     record.overrun_nusd, record.insured_nusd = due_nusd - charge_nusd, insured_nusd
     payments = _payments(pen, record)

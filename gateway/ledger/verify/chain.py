@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import groupby, islice
 from typing import Any
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import Select, exists, func, select
 from sqlalchemy.orm import Session
 
 from gateway.ledger import proofs, seals
@@ -33,10 +33,7 @@ def _broken_seals(session: Session, checked: Counter[str]) -> Iterator[str]:
     contents = proofs.sealed_leaves(session, 0, newest)
     content = next(contents, None)
     seq, previous_root = 0, seals.GENESIS
-    rows = session.execute(
-        select(*Seal.__table__.c).order_by(Seal.seq).execution_options(yield_per=1000)
-    )
-    for row in rows:
+    for row in _stream(session, select(*Seal.__table__.c).order_by(Seal.seq)):
         checked["I13"] += 1
         if row.seq != seq + 1 or row.previous_root != previous_root:
             yield f"seal {row.seq} doesn't follow the seal before it"
@@ -62,10 +59,7 @@ def _is_whole(seal: Any, leaves: list[bytes]) -> bool:
 
 
 def _broken_transfers(session: Session, checked: Counter[str]) -> Iterator[str]:
-    rows = session.execute(
-        select(*Transfer.__table__.c).order_by(Transfer.id).execution_options(yield_per=1000)
-    )
-    for row in rows:
+    for row in _stream(session, select(*Transfer.__table__.c).order_by(Transfer.id)):
         checked["I13"] += 1
         if proofs.recomputed_hash(row) != row.hash:
             yield f"transfer {row.id} was changed: its hash doesn't recompute"
@@ -79,21 +73,20 @@ def _broken_receipts(session: Session, checked: Counter[str]) -> Iterator[str]:
         Transfer.kind,
         Transfer.idempotency_key,
     )
-    rows = session.execute(
-        select(*Generation.__table__.c, *paid)
-        .outerjoin(
-            Transfer,
-            (Transfer.generation_id == Generation.id) & Transfer.kind.in_(IN_RECEIPTS),
-        )
-        .order_by(Generation.id, Transfer.id)
-        .execution_options(yield_per=1000)
-    )
+    is_paid = (Transfer.generation_id == Generation.id) & Transfer.kind.in_(IN_RECEIPTS)
+    query = select(*Generation.__table__.c, *paid).outerjoin(Transfer, is_paid)
+    rows = _stream(session, query.order_by(Generation.id, Transfer.id))
     for generation_id, group in groupby(rows, key=lambda row: row.id):
         checked["I13"] += 1
         parts = list(group)
         payments = [Payment(*row[-len(paid) :]) for row in parts if row.amount_nusd is not None]
         if receipt_sha256(parts[0], payments) != parts[0].receipt_sha256:
             yield f"generation {generation_id} was changed: its receipt's hash doesn't recompute"
+
+
+def _stream(session: Session, query: Select[Any]) -> Iterator[Any]:
+    with session.execute(query.execution_options(yield_per=1000)) as rows:
+        yield from rows
 
 
 def _never_sealed(session: Session) -> Iterator[str]:

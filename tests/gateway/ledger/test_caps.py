@@ -147,6 +147,19 @@ def test_a_call_ends_well_when_its_cap_was_removed_meanwhile(books: Books) -> No
     assert books.violations() == []
 
 
+def test_a_call_ends_well_when_its_cap_was_set_anew_meanwhile(books: Books) -> None:
+    books.open(bonus_nusd=USD)
+    cap = books.cap(100)
+    books.hold("gen-1", 60, ((cap, DAY),))
+    books.sql("DELETE FROM caps")
+    again = books.cap(500)
+    books.hold("gen-2", 5, ((again, DAY),))
+    assert books.settle("gen-1", 45, windows=((cap, DAY),)).charge_nusd == 45
+    assert books.settle("gen-2", 5, windows=((again, DAY),)).charge_nusd == 5
+    assert books.wallet() == (USD - 50, 0)
+    assert window(books, again) == (5, 0, 500)
+
+
 def test_the_first_use_of_a_cap_by_twenty_at_once_never_passes_it(books: Books) -> None:
     books.open(bonus_nusd=1000 * USD)
     cap = books.cap(USD // 100)
