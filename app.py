@@ -5,7 +5,6 @@ serving process has besides: its ledger writer, its heartbeat, its watch over ch
 """
 
 import logging
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ from errors import (
 from gateway import catalog, telemetry
 from gateway.runtime import Runtime, use
 from models import Base
-from settings import Settings
+from settings import Settings, environment
 from wire import errors as shapes
 
 log = logging.getLogger(__name__)
@@ -65,10 +64,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     if settings is None:
         load_dotenv(ROOT / ".env")
-        settings = Settings.from_env(os.environ)
+        settings = Settings.from_env(environment())
     app = Flask("turnpike", root_path=str(ROOT), instance_path=str(ROOT / "instance"))
     app.config.update(
         TURNPIKE=settings,
+        TURNPIKE_ENVIRON=environment(),
         SQLALCHEMY_DATABASE_URI=db.url_of(settings.database_url),
         SQLALCHEMY_ENGINE_OPTIONS=db.engine_options(settings.database_url),
         MAX_CONTENT_LENGTH=MOST_BYTES,
@@ -97,7 +97,7 @@ def serve(app: Flask) -> Runtime:
     settings: Settings = app.config["TURNPIKE"]
     settings.check_safe_to_serve()
     telemetry.configure_logs()
-    catalog.provision(settings, os.environ)
+    catalog.provision(settings, app.config["TURNPIKE_ENVIRON"])
     runtime = Runtime(settings)
     use(runtime)
     runtime.begin()

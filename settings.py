@@ -6,6 +6,7 @@ secret may also stand in a file: `NAME_FILE` holds its path.
 
 import dataclasses
 import ipaddress
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,11 @@ VENDORS = (
 
 class SettingsError(ValueError):
     """A setting is unknown or has a bad value; the message names it."""
+
+
+def environment() -> Mapping[str, str]:
+    """Return the process's environment: the only place that reads it."""
+    return os.environ
 
 
 def _positive_int(text: str) -> int:

@@ -6,6 +6,7 @@ space of the provider of its own, so that they don't meet. A test that breaks th
 
 import contextlib
 import http.client
+import itertools
 import json
 import os
 import signal
@@ -18,7 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import clock
+import db
 import ids
+from gateway import key_text, ledger
+from models import Cap, Key, Workspace
 from tests.upstream import Upstream
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -269,12 +274,13 @@ class Stream:
                 yield text
 
     def events(self) -> list[Any]:
-        """All events to the end: decoded, "[DONE]" as it is, comments left out."""
+        """All events to the end, decoded; "[DONE]" as it is; comments left out. Closes."""
         found: list[Any] = []
         for line in self.lines():
             if line.startswith("data: "):
                 data = line.removeprefix("data: ")
                 found.append(data if data == "[DONE]" else json.loads(data))
+        self.close()
         return found
 
     def close(self) -> None:
@@ -292,6 +298,60 @@ def text_of(events: list[Any]) -> str:
     )
 
 
-def new_space() -> str:
-    """A space name that no other test has."""
-    return ids.new_id("x")
+_spaces = itertools.count()
+
+
+def make_actor(
+    server: Server,
+    upstream: Upstream,
+    *,
+    balance_nusd: int = 5_000_000_000,
+    kind: str = "inference",
+    cap_nusd: int | None = None,
+    cap_period: str = "day",
+    rpm: int | None = None,
+    models: list[str] | None = None,
+    workspace_id: str | None = None,
+    space: str | None = None,
+) -> Actor:
+    """Make a workspace (unless it is given) with a key, and take the next space of the provider."""
+    secret = key_text.mint(kind)
+    now_ms = clock.now_ms()
+    key = Key(
+        id=ids.new_id("key_"),
+        workspace_id=workspace_id or ids.new_id("wks_"),
+        kind=kind,
+        name="test",
+        hash=key_text.hash_of(secret),
+        hint=key_text.hint_of(secret),
+        rpm=rpm,
+        models=json.dumps(models) if models is not None else None,
+        created_at=now_ms,
+        updated_at=now_ms,
+    )
+    with db.transaction() as session:
+        if workspace_id is None:
+            row = Workspace(
+                id=key.workspace_id, name="test", has_every_class=True, created_at=now_ms
+            )
+            session.add(row)
+            session.flush()
+            ledger.open_books(session, key.workspace_id)
+            if balance_nusd:
+                ledger.grant(session, key.workspace_id, balance_nusd)
+        session.add(key)
+        session.flush()
+        if cap_nusd is not None:
+            session.add(
+                Cap(
+                    workspace_id=key.workspace_id,
+                    subject="key",
+                    subject_id=key.id,
+                    period=cap_period,
+                    limit_nusd=cap_nusd,
+                    created_at=now_ms,
+                )
+            )
+    name = space or f"s{next(_spaces) % SPACES}"
+    upstream.forget(name)
+    return Actor(server, upstream, name, key.workspace_id, key.id, secret)
