@@ -1,7 +1,5 @@
 """Whether this process can do its work, and what it has counted."""
 
-import os
-
 from prometheus_client import CollectorRegistry, generate_latest, multiprocess
 from sqlalchemy import text
 
@@ -24,7 +22,7 @@ def check_ready() -> None:
 def metrics() -> bytes:
     """Return Prometheus' text; with several workers, of all of them."""
     telemetry.RUNNING.set(runtime.current().running_count)
-    if not os.getenv("PROMETHEUS_MULTIPROC_DIR"):
+    if runtime.current().settings.web_concurrency == 1:
         return generate_latest()
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]

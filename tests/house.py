@@ -56,6 +56,7 @@ FUNCTION_LINES = 60
 FILE_LINES = {"models.py": 900, ".html": 120, ".py": 400}
 
 MAY_CATCH_EVERYTHING = {
+    ("gateway/ledger/writer.py", "Writer._failure_of"),  # handed to whoever waits for the outcome
     ("app.py", "_render_defect"),  # the renderer: nobody ever sees a traceback
     ("gateway/relay.py", "Relay.close"),  # the server calls it, and nobody is left to tell
     ("gateway/runtime.py", "Runtime._repeat"),  # the job loop: one bad round may not stop the next

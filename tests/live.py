@@ -1,7 +1,8 @@
-"""The live server: gunicorn in a process of its own, on a database of its own, before a real provider.
+"""The live server: gunicorn in a process and on a database of its own, before a real provider.
 
-One server for each of the suite's processes serves most tests; each test takes a workspace, a key and a
-space of the provider of its own, so that they don't meet. A test that breaks things starts its own server.
+One server for each of the suite's processes serves most tests; each test takes a workspace, a key
+and a space of the provider of its own, so that they don't meet. A test that breaks things starts
+a server for itself.
 """
 
 import contextlib

@@ -1,13 +1,17 @@
 """The who-pays table, one test a row, on the live server."""
 
 import json
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+import clock
+import db
 from gateway.ledger.verify import verify
+from models import Generation, InsuranceDay
 from tests.live import Actor, text_of
 
 pytestmark = [pytest.mark.live]
@@ -22,9 +26,6 @@ def charge_of(alice: Actor, generation_id: str) -> dict[str, Any]:
 
 def only_generation(alice: Actor) -> dict[str, Any]:
     """The one call of this key, found without its id."""
-    import db
-    from models import Generation
-
     give_up_at = time.monotonic() + 10
     while time.monotonic() < give_up_at:
         with db.reading() as session:
@@ -135,9 +136,6 @@ def test_g_beyond_the_days_insurance_what_was_delivered_is_paid(
     new_actor: Callable[..., Actor],
 ) -> None:
     rich = new_actor(balance_nusd=50_000_000_000)
-    import clock
-    import db
-    from models import InsuranceDay
 
     with db.transaction() as session:
         day = clock.now().date().isoformat()
@@ -151,7 +149,6 @@ def test_g_beyond_the_days_insurance_what_was_delivered_is_paid(
 
 def test_h_a_client_that_leaves_before_the_first_token_pays_the_input(alice: Actor) -> None:
     alice.provider_will(first_gap_s=3, content="late")
-    import socket
 
     body = json.dumps(
         {
@@ -237,7 +234,6 @@ def test_a_stream_that_outgrows_its_first_hold_goes_on_as_long_as_the_wallet_all
 
 
 def test_the_books_are_whole_after_all_of_it(alice: Actor) -> None:
-    import db
 
     with db.reading() as session:
         report = verify(session)
