@@ -26,7 +26,7 @@ BIN = Path(sys.executable).parent
 ANSWER_WORDS = 60
 BURST = 100
 IDLE_FIRST_S = 0.5
-IDLE = {"stamp": True, "first_gap_s": IDLE_FIRST_S, "gap_s": 0.5}
+IDLE = {"stamp": True, "is_role_apart": False, "first_gap_s": IDLE_FIRST_S, "gap_s": 0.5}
 
 MODELS: dict[str, dict[str, Any]] = {
     "plain": {"words": ANSWER_WORDS},

@@ -367,3 +367,20 @@ def test_pipelined_requests_are_answered_in_order(upstream: Upstream, space: str
         while b"second" not in got:
             got += sock.recv(65536)
     assert got.find(b"first") < got.find(b"second")
+
+
+def test_the_role_may_come_with_the_first_word(
+    upstream: Upstream, space: str, client: openai.OpenAI
+) -> None:
+    upstream.script(space, default={"is_role_apart": False})
+    first, *rest = client.chat.completions.create(model="m", messages=SAID, stream=True)
+    assert (first.choices[0].delta.role, first.choices[0].delta.content) == ("assistant", "hello")
+    assert len(rest) == 3
+
+
+def test_no_piece_waits_for_the_acknowledgment_of_the_one_before(client: openai.OpenAI) -> None:
+    client.models.list()
+    begun = time.monotonic()
+    for _ in range(10):
+        list(client.chat.completions.create(model="m", messages=SAID, stream=True))
+    assert time.monotonic() - begun < 10 * 0.04

@@ -185,7 +185,11 @@ def _chunks(body: dict[str, Any], how: Behavior) -> Iterator[str]:
 
 
 def _deltas(words: list[str], calls: list[ToolCall], how: Behavior) -> Iterator[dict[str, Any]]:
-    yield {"role": "assistant", "content": None if calls else "", "refusal": None}
+    role: dict[str, Any] = {}
+    if how.is_role_apart:
+        yield {"role": "assistant", "content": None if calls else "", "refusal": None}
+    else:
+        role = {"role": "assistant"}
     if how.reasoning:
         yield from ({"reasoning_content": word} for word in _WORD.findall(how.reasoning))
     for index, call in enumerate(calls):
@@ -194,7 +198,8 @@ def _deltas(words: list[str], calls: list[ToolCall], how: Behavior) -> Iterator[
         yield {"tool_calls": [{"index": index, "function": {"arguments": call.arguments}}]}
     if not calls:
         for word in words:
-            yield {"content": f"{time.monotonic():.6f} " if how.stamp else word}
+            yield {**role, "content": f"{time.monotonic():.6f} " if how.stamp else word}
+            role = {}
 
 
 def _frame(body: dict[str, Any], how: Behavior, kind: str) -> dict[str, Any]:

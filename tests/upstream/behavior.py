@@ -48,6 +48,8 @@ class Behavior(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What is said. `words` says that many; `stamp` says the monotonic second of each write."""
     words: int | None = None
     stamp: bool = False
+    is_role_apart: bool = True
+    """Whether the role has an event of its own, or comes with the first word."""
     reasoning: str = ""
     deltas: list[dict[str, Any]] | None = None
     tool_calls: list[ToolCall] = []
