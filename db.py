@@ -1,8 +1,8 @@
 """The engine, and the two ways to use it: `transaction()` to write, `reading()` to look.
 
-SQLite: one writer at a time in this process (a lock, so that nobody waits inside the library), then
-`BEGIN IMMEDIATE` with busy time-out 0 and a cooperative retry, because a wait in C would freeze every
-stream. Never yield to the network inside a transaction. A database that can't be reached is
+SQLite: one writer at a time in this process (a lock, so that nobody waits inside the library), and
+`BEGIN IMMEDIATE` with busy time-out 0 and a cooperative retry, because a wait in C would freeze
+every stream. Never yield to the network inside a transaction. A database that can't be reached is
 `LedgerUnavailableError` (503), never an answer about keys or money.
 """
 
@@ -29,11 +29,17 @@ PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA foreign_keys=ON",
     "PRAGMA synchronous=NORMAL",
+    "PRAGMA recursive_triggers=ON",
     "PRAGMA wal_autocheckpoint=0",
     "PRAGMA cache_size=-8000",
 )
-"""Checkpoints are the ledger writer's (`gateway/ledger/storage.py`): one that ran inside somebody's commit
-would wait for the disk on the event loop."""
+"""Checkpoints are the ledger writer's (`gateway/ledger/storage.py`): one that ran inside somebody's
+commit would wait for the disk on the event loop."""
+
+_LOOKING: dict[bool, dict[str, Any]] = {
+    True: {"is_reading": True},
+    False: {"isolation_level": "REPEATABLE READ"},
+}
 
 DOWN = "The database can't be reached. Nothing was charged; try again in a few seconds."
 
@@ -62,7 +68,7 @@ def write_lock() -> threading.Lock:
 
 
 def url_of(database_url: str) -> str:
-    """Return the address with an absolute path, so that no library resolves it against a folder of its own."""
+    """Return the address with an absolute path, so that no library resolves it its own way."""
     if not database_url.startswith("sqlite:///"):
         return database_url
     path = Path(database_url.removeprefix("sqlite:///")).absolute()
@@ -102,9 +108,9 @@ def transaction() -> Iterator[Session]:
     Raises: LedgerUnavailableError.
     """
     with _translated():
-        with _one_writer(), Session(_current.engine, expire_on_commit=False) as session:
-            with session.begin():
-                yield session
+        maker = Session(_current.engine, expire_on_commit=False)
+        with _one_writer(), maker as session, session.begin():
+            yield session
         sync_to_disk()
 
 
@@ -114,7 +120,7 @@ def reading() -> Iterator[Session]:
 
     Raises: LedgerUnavailableError.
     """
-    looker = _current.engine.execution_options(is_reading=True)
+    looker = _current.engine.execution_options(**_LOOKING[is_sqlite()])
     with _translated(), Session(looker, expire_on_commit=False) as session:
         yield session
 
@@ -132,7 +138,7 @@ def connect_raw() -> Any:
 
 
 def sync_to_disk() -> None:
-    """Wait, off the event loop, until all that was committed on SQLite is on disk; Postgres has done so."""
+    """Wait, off the event loop, until all that SQLite committed is on disk; Postgres did so."""
     if is_sqlite():
         off_loop(_sync_wal, f"{_current.engine.url.database}-wal")
 

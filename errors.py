@@ -155,9 +155,13 @@ class WalletFrozenError(MoneyError):
 
 
 class LedgerUnavailableError(MoneyError):
-    """The ledger can't be reached, so nothing may be spent."""
+    """The ledger can't be reached, so nothing may be spent.
+
+    `is_uncertain`: it went away while it committed, and may have done so.
+    """
 
     status, type, code = 503, "server_error", "ledger_unavailable"
+    is_uncertain = False
 
 
 class HoldResolvedError(MoneyError):

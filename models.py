@@ -277,6 +277,12 @@ class Transfer(Base):
         CheckConstraint("amount_nusd > 0", name="amount_positive"),
         CheckConstraint("debit_account_id <> credit_account_id", name="two_accounts"),
         Index("ix_transfers_workspace", "workspace_id", "id"),
+        Index(
+            "ix_transfers_generation",
+            "generation_id",
+            sqlite_where=text("generation_id IS NOT NULL"),
+            postgresql_where=text("generation_id IS NOT NULL"),
+        ),
         {"sqlite_autoincrement": True},
     )
 
@@ -339,6 +345,7 @@ class Cap(Base):
         _one_of("period", "day", "week", "month", "lifetime"),
         CheckConstraint("limit_nusd >= 0", name="limit_not_negative"),
         Index("uq_caps_subject", "workspace_id", "subject", "subject_id", "period", unique=True),
+        {"sqlite_autoincrement": True},
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)

@@ -15,6 +15,24 @@ from gunicorn.workers.ggevent import GeventWorker
 
 wsgi.SERVER = "turnpike"
 
+
+class OneWriteResponse(wsgi.Response):  # type: ignore[misc]
+    """gunicorn's response, with the head and a whole body in one write instead of two."""
+
+    def write(self, arg: bytes) -> None:
+        """Write a piece of the body, and the head before the first one."""
+        is_whole = not self.headers_sent and len(arg) == self.response_length
+        if not is_whole or self._omits_body:
+            super().write(arg)
+            return
+        head = [*self.default_headers(), *(f"{name}: {value}\r\n" for name, value in self.headers)]
+        self.headers_sent = True
+        self.sent += len(arg)
+        self.sock.sendall("".join(head).encode("latin-1") + b"\r\n" + arg)
+
+
+wsgi.Response = OneWriteResponse
+
 GRACE_S = 5
 """What gunicorn's own grace has over ours, for cut streams to say so and be settled."""
 

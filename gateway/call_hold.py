@@ -9,6 +9,7 @@ import ids
 from errors import (
     InFlightBudgetError,
     InsufficientCreditsError,
+    LedgerUnavailableError,
     MoneyError,
     SpendingCapError,
     WalletFrozenError,
@@ -19,6 +20,7 @@ from gateway.keys import Caller
 from gateway.ledger import GenerationRecord, HoldOrder, Refusal, verbs
 from gateway.quotes import Bounded, Quote
 from gateway.runtime import Runtime
+from gateway.settling import abandon
 from gateway.windows import resets_at_ms, starts_on
 from models import Cap
 from money import print_usd
@@ -90,13 +92,20 @@ class CallHold:
 
     def _order(self, wanted: Quote) -> None:
         order = HoldOrder(
-            hold_id=ids.new_id("hld_"),
+            hold_id=ids.same(self._record.id, "hld_"),
             record=self._record,
             worker_id=self._runtime.worker_id,
             amount_nusd=wanted.amount_nusd,
             windows=self.windows,
         )
-        self._runtime.writer.submit(lambda pen: verbs.hold(pen, order), self._record.workspace_id)
+        try:
+            self._runtime.writer.submit(
+                lambda pen: verbs.hold(pen, order), self._record.workspace_id
+            )
+        except LedgerUnavailableError as error:
+            if error.is_uncertain:
+                abandon(self._runtime, self._record, self.windows)
+            raise
         self.quote, self.held_nusd = wanted, wanted.amount_nusd
         self.covered_tokens = wanted.output_tokens * wanted.choices
 

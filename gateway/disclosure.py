@@ -27,7 +27,7 @@ def headers(paid: PaidCall) -> dict[str, str]:
     dropped = paid.dropped_tools(route)
     if dropped:
         told["X-Turnpike-Dropped"] = ", ".join(sorted(dropped))
-    saved = _saved(paid, route)
+    saved = savings_percent(paid, route)
     if saved is not None:
         told["X-Turnpike-Savings"] = f"{saved}% vs {paid.catalog.options.reference_model}"
     return told
@@ -36,15 +36,14 @@ def headers(paid: PaidCall) -> dict[str, str]:
 def usage_extra(paid: PaidCall) -> dict[str, Any]:
     """Return what joins the usage of a settled call: its cost, and what it saved."""
     extra: dict[str, Any] = {"cost": usd_number(paid.record.charge_nusd)}
-    if paid.usage is not None:
-        saved = savings.percent(paid.catalog, paid.usage, paid.cost_nusd)
-        if saved is not None:
-            extra["savings"] = f"{saved}%"
+    saved = savings_percent(paid, paid.attempts.route) if paid.usage is not None else None
+    if saved is not None:
+        extra["savings"] = f"{saved}%"
     return extra
 
 
-def _saved(paid: PaidCall, route: Route) -> int | None:
-    """A settled call by its counts, a stream by its input and an output that is assumed."""
+def savings_percent(paid: PaidCall, route: Route) -> int | None:
+    """Return what was saved: a settled call by its counts, a stream by an assumed output."""
     if paid.usage is not None:
         return savings.percent(paid.catalog, paid.usage, paid.cost_nusd)
     quote = paid.hold.quote

@@ -4,6 +4,8 @@ Units: prices are integer nano-USD per million (tokens, characters, requests, im
 minutes; durations are milliseconds. No float comes near.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 
 from money import MILLION, ceil_div
@@ -11,6 +13,7 @@ from wire.usage import Usage
 
 MINUTE_MS = 60_000
 BPS = 10_000
+MOST_KEPT = 8192
 
 
 class Tier(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,8 +51,18 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Whether nothing it names costs anything."""
         return not any(self.rates(0).values()) and not any((self.per_image or {}).values())
 
-    def rates(self, all_input_tokens: int) -> dict[str, int]:
+    def rates(self, all_input_tokens: int) -> Mapping[str, int]:
         """Return the price of every counted bucket at this size of input, fall-backs applied."""
+        if self.above:
+            return self._rates(all_input_tokens)
+        kept = _kept.get(id(self))
+        if kept is None or kept[0] is not self:
+            if len(_kept) >= MOST_KEPT:
+                _kept.clear()
+            kept = _kept[id(self)] = (self, self._rates(0))
+        return kept[1]
+
+    def _rates(self, all_input_tokens: int) -> dict[str, int]:
         tier = max(
             (t for t in self.above if all_input_tokens >= t.input_tokens),
             key=lambda t: t.input_tokens,
@@ -79,6 +92,10 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         }
 
 
+_kept: dict[int, tuple[Price, dict[str, int]]] = {}
+"""The rates of prices without steps, by the identity of the price, which is kept with them."""
+
+
 class Line(msgspec.Struct, frozen=True, kw_only=True):
     """One line of a receipt: a count, its price, and the exact product before the one rounding."""
 
@@ -100,10 +117,14 @@ def lines(usage: Usage, price: Price) -> list[Line]:
             Line(bucket="audio_ms", count=usage.audio_ms, price_nusd_per_million=price.per_minute)
         )
     for kind, count in usage.images.items():
-        table = price.per_image or {}
-        rate = table.get(kind, table.get("default", 0))
+        rate = _image_rate(price, kind)
         used.append(Line(bucket=f"images:{kind}", count=count, price_nusd_per_million=rate))
     return used
+
+
+def _image_rate(price: Price, kind: str) -> int:
+    table = price.per_image or {}
+    return table.get(kind, table.get("default", 0))
 
 
 def cost(usage: Usage, price: Price, markup_bps: int = 0) -> int:
@@ -111,16 +132,15 @@ def cost(usage: Usage, price: Price, markup_bps: int = 0) -> int:
 
     A call that is split in two is therefore never cheaper.
     """
-    total = 0
-    for line in lines(usage, price):
-        share = line.count * line.price_nusd_per_million
-        total += share if line.bucket == "audio_ms" else share * MINUTE_MS
+    total = sum(
+        getattr(usage, bucket) * rate
+        for bucket, rate in price.rates(usage.all_input_tokens).items()
+        if rate
+    )
+    for kind, count in usage.images.items():
+        total += count * _image_rate(price, kind)
+    total = total * MINUTE_MS + usage.audio_ms * (price.per_minute or 0)
     return ceil_div(total * (BPS + markup_bps), MINUTE_MS * MILLION * BPS)
-
-
-def dearest(prices: list[tuple[Price, int]], usage: Usage) -> int:
-    """Return the highest cost of this usage among (price, markup) pairs."""
-    return max(cost(usage, price, markup_bps) for price, markup_bps in prices)
 
 
 def _first(value: int | None, otherwise: int) -> int:

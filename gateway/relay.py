@@ -157,12 +157,13 @@ class Relay:
             raise self._broken(UpstreamBrokenError(message), End.BROKEN)
         paid = self._paid
         paid.finish(End.FINISHED)
-        return stream.last_events(disclosure.usage_extra(paid), paid.estimate_shown())
+        last: bytes = stream.last_events(disclosure.usage_extra(paid), paid.estimate_shown())
+        return last
 
     def _error_event(self, error: TurnpikeError) -> bytes:
         rendered = self._render_error(error)
         if self._reply is None:
-            return bytes(sse.event(msgspec.json.encode(rendered)))
+            return sse.event(msgspec.json.encode(rendered))
         event: bytes = self._reply.reading.stream.error_event(rendered)
         return event
 

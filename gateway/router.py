@@ -94,10 +94,10 @@ def plan(call: Planned, caller: Caller, catalog: Catalog, seed: int) -> tuple[Ro
         routes = [route for route in routes if route.stateful]
         if not routes:
             raise UnsupportedByModelError(
-                f"No provider of {entry.id} keeps files or sounds for you. Send the content itself.",
+                f"No provider of {entry.id} keeps files for you. Send the content itself.",
                 param="messages",
             )
-    return _ordered(routes, random.Random(seed))  # noqa: S311 - spreads load, guards nothing
+    return tuple(routes) if len(routes) == 1 else _ordered(routes, seed)
 
 
 def _nothing_serves(entry: ModelEntry, call: Planned, catalog: Catalog) -> TurnpikeError:
@@ -117,7 +117,8 @@ def _nothing_serves(entry: ModelEntry, call: Planned, catalog: Catalog) -> Turnp
     )
 
 
-def _ordered(routes: Sequence[Route], chance: random.Random) -> tuple[Route, ...]:
+def _ordered(routes: Sequence[Route], seed: int) -> tuple[Route, ...]:
+    chance = random.Random(seed)  # noqa: S311 - spreads load, guards nothing
     drawn = {route.endpoint_id: chance.random() ** (1 / route.weight) for route in routes}
     return tuple(sorted(routes, key=lambda route: (route.priority, -drawn[route.endpoint_id])))
 
@@ -211,7 +212,7 @@ class Attempts:
         route = self._routes[len(self.records)]
         self.records.append(
             AttemptRecord(
-                id=ids.new_id("att_"),
+                id=self._attempt_id(),
                 generation_id=self._generation_id,
                 number=len(self.records) + 1,
                 model=route.model_id,
@@ -232,6 +233,10 @@ class Attempts:
         self.exchange = self._provider.open(self._call, key, self._deadline_s)
         if self.is_cancelled:
             self.exchange.abort()
+
+    def _attempt_id(self) -> str:
+        """The first attempt has its generation's random bits, which saves drawing others."""
+        return ids.new_id("att_") if self.records else ids.same(self._generation_id, "att_")
 
     def _is_answered(self, until_s: float) -> bool:
         exchange, reading = self.exchange, self._reading

@@ -7,7 +7,7 @@ import msgspec
 
 from errors import LedgerUnavailableError
 from gateway import telemetry
-from gateway.ledger import GenerationRecord, Settled, Settlement, verbs
+from gateway.ledger import GenerationRecord, Settled, Settlement, Windows, verbs
 from gateway.runtime import Runtime
 from wire.usage import Usage
 
@@ -37,31 +37,39 @@ def fill(record: GenerationRecord, usage: Usage) -> None:
     record.units = msgspec.json.encode(others).decode() if others else None
 
 
+def abandon(runtime: Runtime, record: GenerationRecord, windows: Windows) -> None:
+    """End a hold that may or may not have been committed, as soon as the database tells."""
+    record.error_code = LedgerUnavailableError.code
+    settlement = Settlement(record=record, attempts=[], cost_nusd=0, windows=windows)
+    _in_background(runtime, settlement)
+
+
 def settle_surely(runtime: Runtime, settlement: Settlement) -> Settled:
     """Settle now, or keep trying behind the caller's back while the database is away."""
+    try:
+        return _settle(runtime, settlement)
+    except LedgerUnavailableError:
+        _in_background(runtime, settlement)
+        return Settled(charge_nusd=settlement.cost_nusd)
+
+
+def _settle(runtime: Runtime, settlement: Settlement) -> Settled:
     record = settlement.record
+    settled = runtime.writer.submit(lambda pen: verbs.settle(pen, settlement), record.workspace_id)
+    telemetry.generation_ended(record, settlement.attempts)
+    return settled
 
-    def once() -> Settled:
-        settled = runtime.writer.submit(
-            lambda pen: verbs.settle(pen, settlement), record.workspace_id
-        )
-        telemetry.generation_ended(record, settlement.attempts)
-        return settled
 
+def _in_background(runtime: Runtime, settlement: Settlement) -> None:
     def until_done() -> None:
         give_up_at = time.monotonic() + FOR_S
         while time.monotonic() < give_up_at:
+            telemetry.LEDGER_RETRIES.inc()
             time.sleep(AGAIN_S)
             try:
-                once()
+                _settle(runtime, settlement)
             except LedgerUnavailableError:
-                telemetry.LEDGER_RETRIES.inc()
-            else:
-                return
+                continue
+            return
 
-    try:
-        return once()
-    except LedgerUnavailableError:
-        telemetry.LEDGER_RETRIES.inc()
-        threading.Thread(target=until_done, name="settle", daemon=True).start()
-        return Settled(charge_nusd=settlement.cost_nusd)
+    threading.Thread(target=until_done, name="settle", daemon=True).start()

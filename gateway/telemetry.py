@@ -93,10 +93,8 @@ def configure_logs() -> None:
     encoder = msgspec.json.Encoder()
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.EventRenamer("event"),
             lambda _logger, _name, line: encoder.encode(line),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),

@@ -37,7 +37,7 @@ INSERT INTO usage_days ({_PLACE}, calls, failed_calls, unknown_calls, charge_nus
 VALUES (NEW.workspace_id, NEW.day, COALESCE(NEW.key_id, ''), COALESCE(NEW.user_id, ''),
     COALESCE(NEW.model, NEW.requested_model), COALESCE(NEW.provider, ''), 1,
     CASE WHEN NEW.status = 'ok' THEN 0 ELSE 1 END,
-    CASE WHEN NEW.basis = 'unknown' THEN 1 ELSE 0 END, NEW.charge_nusd,
+    CASE WHEN NEW.input_tokens IS NULL THEN 1 ELSE 0 END, NEW.charge_nusd,
     CASE WHEN NEW.cost_nusd IS NULL THEN 1 ELSE 0 END,
     CASE WHEN NEW.first_token_ms IS NULL THEN 0 ELSE 1 END, NEW.latency_ms,
     {", ".join(f"COALESCE(NEW.{name}, 0)" for name in COUNTERS)})

@@ -7,7 +7,6 @@ event loop too. Postgres: asynchronous or synchronous commit on this one connect
 
 import os
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -60,7 +59,6 @@ class Storage:
         self._connection: Any = None
         self._pen: DriverPen | None = None
         self._is_dirty = False
-        self._synced_at = time.monotonic()
 
     @contextmanager
     def transaction(self) -> Iterator[DriverPen]:
@@ -75,11 +73,18 @@ class Storage:
             yield from self._guarded()
 
     def sync(self) -> None:
-        """Bring what was committed to disk, and fold a long log back: once a second."""
+        """Bring what was committed to disk, and fold a long log back: once a second.
+
+        Commits go on meanwhile; only folding keeps them waiting.
+        """
         if not (self._is_sqlite and self._is_dirty):
             return
-        db.sync_to_disk()
         self._is_dirty = False
+        try:
+            db.sync_to_disk()
+        except OSError:
+            self._is_dirty = True
+            raise
         if _size(f"{db.engine().url.database}-wal") > CHECKPOINT_BYTES:
             with db.write_lock():
                 off_loop(self._fold_log)
@@ -91,15 +96,19 @@ class Storage:
             connection.close()
 
     def _guarded(self) -> Iterator[DriverPen]:
+        is_committing = False
         try:
             pen = self._begin()
             yield pen
+            is_committing = True
             self._commit()
         except self._faults() as error:
             self._give_up()
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
                 raise  # a statement of ours makes no sense: the database itself is well
-            raise LedgerUnavailableError(db.DOWN, detail=str(error), retry_after_s=1) from error
+            down = LedgerUnavailableError(db.DOWN, detail=str(error), retry_after_s=1)
+            down.is_uncertain = is_committing
+            raise down from error
         except BaseException:
             self._roll_back()
             raise
@@ -157,7 +166,8 @@ class Storage:
         return (psycopg.OperationalError, psycopg.InterfaceError)
 
     def _fold_log(self) -> None:
-        self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if self._connection is not None:
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
 
 @lru_cache(maxsize=256)

@@ -10,7 +10,6 @@ import _thread
 import logging
 import queue
 import threading
-import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -45,6 +44,7 @@ class Writer:
         self._queue: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
         self._start_lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._is_closed = threading.Event()
 
     def submit(self, work: Callable[[DriverPen], T], order: str) -> T:
         """Run `work` in the next transaction and return its result once that is committed.
@@ -66,36 +66,39 @@ class Writer:
 
     def close(self) -> None:
         """Finish what is queued, bring it to disk and end."""
-        thread = self._thread
+        thread, self._thread = self._thread, None
+        self._is_closed.set()
         if thread is not None:
             self._queue.put(None)
             thread.join()
-            self._thread = None
-        self._storage.sync()
+        self._sync()
         self._storage.close()
 
     def _enqueue(self, ticket: _Ticket) -> None:
         if self._thread is None:
             with self._start_lock:
                 if self._thread is None:
+                    self._is_closed.clear()
+                    threading.Thread(target=self._keep_synced, name="sync", daemon=True).start()
                     self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
                     self._thread.start()
         self._queue.put(ticket)
 
     def _run(self) -> None:
-        sync_at, is_open = time.monotonic() + TICK_S, True
+        is_open = True
         while is_open:
-            batch, is_open = self._take(max(sync_at - time.monotonic(), 0.001))
+            batch, is_open = self._take()
             if batch:
                 self._commit(batch)
-            if time.monotonic() >= sync_at:
-                self._sync()
-                sync_at = time.monotonic() + TICK_S
 
-    def _take(self, patience_s: float) -> tuple[list[_Ticket], bool]:
+    def _keep_synced(self) -> None:
+        while not self._is_closed.wait(TICK_S):
+            self._sync()
+
+    def _take(self) -> tuple[list[_Ticket], bool]:
         batch: list[_Ticket] = []
         try:
-            ticket = self._queue.get(timeout=patience_s)
+            ticket = self._queue.get()
             while ticket is not None:
                 batch.append(ticket)
                 if len(batch) >= MOST_AT_ONCE:

@@ -221,6 +221,7 @@ def upgrade() -> None:
             ["workspace_id"], ["workspaces.id"], name=op.f("fk_caps_workspace_id_workspaces")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_caps")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("caps", schema=None) as batch_op:
         batch_op.create_index(
@@ -491,6 +492,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("transfers", schema=None) as batch_op:
         batch_op.create_index("ix_transfers_workspace", ["workspace_id", "id"], unique=False)
+        batch_op.create_index(
+            "ix_transfers_generation",
+            ["generation_id"],
+            unique=False,
+            sqlite_where=sa.text("generation_id IS NOT NULL"),
+            postgresql_where=sa.text("generation_id IS NOT NULL"),
+        )
 
     op.create_table(
         "generations",
