@@ -6,6 +6,7 @@ serving process has besides: its ledger writer, its heartbeat, its watch over ch
 
 import logging
 import re
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,11 @@ from wire import errors as shapes
 log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).parent
+SQLITE_SOUND = (3, 51, 3)
 MOST_BYTES = 30 * 1024 * 1024
+TRANSIENT = (429, 503)
+"""Statuses that say when to come again."""
+
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -97,6 +102,12 @@ def serve(app: Flask) -> Runtime:
     settings: Settings = app.config["TURNPIKE"]
     settings.check_safe_to_serve()
     telemetry.configure_logs()
+    if settings.is_sqlite and sqlite3.sqlite_version_info < SQLITE_SOUND:
+        log.warning(
+            "SQLite %s has a defect that two writing processes can meet (3.51.3 mends it): run long "
+            "commands while the server is stopped, or use Postgres.",
+            sqlite3.sqlite_version,
+        )
     catalog.provision(settings, app.config["TURNPIKE_ENVIRON"])
     runtime = Runtime(settings)
     use(runtime)
@@ -131,6 +142,10 @@ def _leave(response: Response) -> Response:
     headers = response.headers
     if door.is_inside(request.path) and "request_id" in g:
         door.leave(response)
+        if (
+            response.mimetype == "text/html"
+        ):  # the framework's own answer to OPTIONS, which is empty
+            del headers["Content-Type"]
     elif response.mimetype == "text/html":
         headers.update(PAGE_HEADERS)
     headers.update(SECURITY_HEADERS)
@@ -144,13 +159,16 @@ def _render(error: TurnpikeError) -> Response:
     path = request.path
     if path.startswith("/api/"):
         response = _json(shapes.openrouter(error), error)
-    elif path.startswith("/v1/") or request.accept_mimetypes.best == "application/json":
+    elif door.is_inside(path) or request.accept_mimetypes.best == "application/json":
         response = _json(shapes.openai(error), error)
     else:
         page = render_template("errors/error.html", error=error)
         response = Response(page, status=error.status, mimetype="text/html")
-    if error.retry_after_s is not None:
-        response.headers["Retry-After"] = str(max(int(error.retry_after_s + 0.999), 1))
+    wait_s = error.retry_after_s
+    if wait_s is None and error.status in TRANSIENT:
+        wait_s = 1
+    if wait_s is not None:
+        response.headers["Retry-After"] = str(max(int(wait_s + 0.999), 1))
     return response
 
 
@@ -160,13 +178,16 @@ def _json(body: dict[str, Any], error: TurnpikeError) -> Response:
 
 def _render_http(error: HTTPException) -> Response:
     """What the framework refuses, in our own words."""
-    return _render(_ours(error))
+    response = _render(_ours(error))
+    if methods := getattr(error, "valid_methods", None):
+        response.headers["Allow"] = ", ".join(sorted(methods))
+    return response
 
 
 def _ours(error: HTTPException) -> TurnpikeError:
     where = f"{request.method} {_printable(request.path)}"
     if error.code == NotFoundError.status:
-        return NotFoundError(f"There is no {where}. The endpoints are listed in /openapi.json.")
+        return NotFoundError(f"There is no {where}. The endpoints are listed in docs/api.md.")
     if error.code == MethodNotAllowedError.status:
         allowed = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
         return MethodNotAllowedError(f"{where} isn't answered. This path takes {allowed}.")
@@ -176,7 +197,7 @@ def _ours(error: HTTPException) -> TurnpikeError:
 
 
 def _printable(path: str) -> str:
-    return re.sub(r"[^\x21-\x7e]", "?", path)[:200]
+    return shapes.without_keys(re.sub(r"[^\x21-\x7e]", "?", path)[:200])
 
 
 def _render_defect(error: Exception) -> Response:

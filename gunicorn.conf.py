@@ -1,7 +1,10 @@
 """gunicorn's configuration, made from Turnpike's settings."""
 
+import atexit
 import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from dotenv import load_dotenv
@@ -21,6 +24,7 @@ except SettingsError as error:
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.web_concurrency
 worker_class = "serving.Worker"
+logger_class = "serving.Log"
 worker_connections = 10_000
 backlog = 2048
 keepalive = 12
@@ -34,6 +38,12 @@ limit_request_line = 8190
 limit_request_fields = 100
 limit_request_field_size = 8190
 proc_name = "turnpike"
+
+
+if workers > 1:
+    _shared = tempfile.mkdtemp(prefix="turnpike-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = _shared
+    atexit.register(shutil.rmtree, _shared, True)
 
 
 def on_starting(server):

@@ -484,6 +484,7 @@ class Attempt(Base):
     """One try at one endpoint; the one that answered stands last."""
 
     __tablename__ = "attempts"
+    __table_args__ = (Index("ix_attempts_started", "started_at"),)
 
     id: Mapped[str] = mapped_column(unique=True)
     generation_id: Mapped[str] = mapped_column(primary_key=True)

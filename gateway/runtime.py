@@ -11,13 +11,16 @@ from collections.abc import Callable
 from typing import Protocol
 
 import clock
+import db
 import ids
 from errors import TurnpikeError
-from gateway import revisions
+from gateway import revisions, telemetry
 from gateway.ledger.lifeline import BEAT_S, Lifeline
 from gateway.ledger.seals import Sealer
+from gateway.ledger.verify import quick
 from gateway.ledger.writer import Writer
 from gateway.limits import Limiter
+from gateway.retention import forget_old
 from gateway.upstreams import Upstreams
 from providers.transport import Transport
 from settings import Settings
@@ -26,6 +29,8 @@ log = logging.getLogger(__name__)
 
 SEAL_S = 1.0
 SWEEP_S = 10.0
+CHECK_S = 60.0
+FORGET_S = 3600.0
 
 
 class Running(Protocol):
@@ -59,6 +64,8 @@ class Runtime:
             ("beat", BEAT_S, self.lifeline.beat),
             ("sweep", SWEEP_S, self.lifeline.sweep),
             ("seal", SEAL_S, self.sealer.run),
+            ("check", CHECK_S, _check_books),
+            ("forget", FORGET_S, self._forget),
         ):
             threading.Thread(
                 target=self._repeat, args=(name, every_s, work), name=name, daemon=True
@@ -92,6 +99,9 @@ class Runtime:
         self.writer.close()
         self.upstreams.close()
 
+    def _forget(self) -> None:
+        forget_old(self.settings.retention_days)
+
     def _repeat(self, name: str, every_s: float, work: Callable[[], object]) -> None:
         while not self._is_closed.is_set():
             try:
@@ -101,6 +111,15 @@ class Runtime:
             except Exception:
                 log.exception("%s failed", name)
             self._is_closed.wait(every_s)
+
+
+def _check_books() -> None:
+    """Check the cheap invariants; a violation is an alarm in the log and in the metrics."""
+    with db.reading() as session:
+        report = quick(session)
+    telemetry.VIOLATIONS.set(len(report.violations))
+    for violation in report.violations:
+        log.error("ledger violation %s: %s", violation.invariant, violation.detail)
 
 
 class _Current:

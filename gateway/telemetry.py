@@ -31,6 +31,7 @@ FIRST_TOKEN_S = Histogram(
 )
 REFUSED = Counter("turnpike_refused", "Requests refused before dispatch", ["code"])
 RUNNING = Gauge("turnpike_running_calls", "Calls under way", multiprocess_mode="livesum")
+VIOLATIONS = Gauge("turnpike_ledger_violations", "Invariants found broken", multiprocess_mode="max")
 LEDGER_RETRIES = Counter("turnpike_ledger_retries", "Settlements that had to wait for the database")
 
 
