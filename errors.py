@@ -26,6 +26,7 @@ TurnpikeError
 ├ UriTooLongError 414
 ├ MediaTypeError 415
 ├ RateLimitedError 429
+├ HeadersTooLargeError 431
 ├ UpstreamError 502
 │ ├ UpstreamTimeoutError 502
 │ ├ UpstreamBrokenError 502
@@ -210,6 +211,12 @@ class MediaTypeError(TurnpikeError):
     """The body has a type or a compression that the endpoint doesn't read."""
 
     status, type, code = 415, "invalid_request_error", "unsupported_media_type"
+
+
+class HeadersTooLargeError(TurnpikeError):
+    """The headers are more or longer than the server reads."""
+
+    status, type, code = 431, "invalid_request_error", "headers_too_large"
 
 
 class RateLimitedError(TurnpikeError):

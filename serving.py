@@ -4,20 +4,29 @@ gunicorn counts a kept-alive connection that waits for its next request as busy,
 it until the grace is over; here such connections are closed as soon as the server drains.
 """
 
+import contextlib
+import json
+import logging
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import gevent
+from gevent import socket
+from gunicorn import glogging
 from gunicorn.http import wsgi
 from gunicorn.workers.ggevent import GeventWorker
+from typing_extensions import override
 
 wsgi.SERVER = "turnpike"
 
 
 class OneWriteResponse(wsgi.Response):  # type: ignore[misc]
     """gunicorn's response, with the head and a whole body in one write instead of two."""
+
+    headers_sent: bool
 
     def write(self, arg: bytes) -> None:
         """Write a piece of the body, and the head before the first one."""
@@ -30,6 +39,10 @@ class OneWriteResponse(wsgi.Response):  # type: ignore[misc]
         self.sent += len(arg)
         self.sock.sendall("".join(head).encode("latin-1") + b"\r\n" + arg)
 
+    def should_close(self) -> bool:
+        """Close rather than read on what the app has left of a body."""
+        return bool(super().should_close()) or has_rest(self.req.body)
+
 
 wsgi.Response = OneWriteResponse
 
@@ -38,6 +51,61 @@ GRACE_S = 5
 
 HEAD_S = 12.0
 """How long a connection may take over its next request's head: slow ones are cut."""
+
+
+REST_BYTES = 64 * 1024
+"""So much of an unwanted body is read for the connection's sake; with more it is closed."""
+
+LINGER_S = 2.0
+LINGER_BYTES = 64 * 1024 * 1024
+"""How long, and how much, a client that is still sending is listened to after its answer: without
+that the answer could be lost in the reset of the connection."""
+
+
+def has_rest(body: Any) -> bool:
+    """Whether too much of a request's body is left, or where it ends can't be known."""
+    reader = body.reader
+    if body.failed:
+        return True
+    if hasattr(reader, "length"):
+        return bool(reader.length > REST_BYTES)
+    return getattr(reader, "parser", None) is not None
+
+
+def linger(sock: Any) -> None:
+    """Say that we are done, and read what the client still sends, for a moment."""
+    left = LINGER_BYTES
+    with contextlib.suppress(OSError), gevent.Timeout(LINGER_S, exception=False):
+        sock.shutdown(socket.SHUT_WR)
+        while left > 0 and (data := sock.recv(REST_BYTES)):
+            left -= len(data)
+
+
+class JsonLine(logging.Formatter):
+    """A record as one line of JSON, its traceback within."""
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "event": record.getMessage(),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+class Log(glogging.Logger):  # type: ignore[misc]
+    """gunicorn's log, and everybody's who logs the standard way: a line of JSON each."""
+
+    def setup(self, cfg: Any) -> None:
+        """Give every handler our format, and the root one of them."""
+        super().setup(cfg)
+        for handler in self.error_log.handlers:
+            handler.setFormatter(JsonLine())
+        logging.basicConfig(handlers=self.error_log.handlers, level=logging.WARNING, force=True)
 
 
 class Worker(GeventWorker):  # type: ignore[misc]
@@ -57,6 +125,28 @@ class Worker(GeventWorker):  # type: ignore[misc]
                 yield
             finally:
                 del self._waiting[me]
+
+    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
+        """Serve one request; a client that is still sending what nobody reads is let go gently."""
+        try:
+            super().handle_request(listener_name, req, sock, addr)
+        finally:
+            if has_rest(req.body):
+                linger(sock)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Answer what can't be parsed as everything else is answered."""
+        import refusals  # noqa: PLC0415 - the app is loaded after this class
+
+        error = refusals.refusal_of(exc)
+        address = addr[0] if addr else ""
+        if error.status < 500:
+            self.log.warning("refused %s: %s", address, type(exc).__name__)
+        else:
+            self.log.error("a request failed", exc_info=exc)
+        with contextlib.suppress(OSError):
+            client.sendall(refusals.response(error, getattr(req, "uri", None) or "", address))
+            linger(client)
 
     def init_signals(self) -> None:
         """Leave Ctrl-C to the master, which drains."""

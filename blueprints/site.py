@@ -13,7 +13,8 @@ from gateway import health, setup
 
 bp = Blueprint("site", __name__)
 
-FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP")
+FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA")
+"""How the headers begin that a proxy adds."""
 
 
 @bp.get("/")
@@ -66,7 +67,7 @@ def metrics() -> Response:
         sent = request.headers.get("Authorization", "")
         if not hmac.compare_digest(sent.encode(), f"Bearer {token}".encode()):
             raise NotFoundError("There is no GET /metrics. Send the metrics token as a bearer.")
-    elif any(name in request.environ for name in FORWARDED) or not _is_loopback():
+    elif any(name.startswith(FORWARDED) for name in request.environ) or not _is_loopback():
         raise NotFoundError("There is no GET /metrics. Set TURNPIKE_METRICS_TOKEN.")
     return Response(health.metrics(), content_type=CONTENT_TYPE_LATEST)
 

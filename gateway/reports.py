@@ -3,6 +3,7 @@
 A management key sees its workspace, an API key its own rows; what is anybody else's is not found.
 """
 
+import re
 from typing import Any
 
 from sqlalchemy import func, select
@@ -17,6 +18,7 @@ from models import Account, Attempt, Generation, Transfer, Wallet
 from money import usd_number
 
 PREFIXES = ("gen-", "resp_", "msg_")
+_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 
 
 def generation(caller: Caller, generation_id: str) -> dict[str, Any]:
@@ -78,7 +80,9 @@ def key(caller: Caller) -> dict[str, Any]:
 
 
 def canonical(generation_id: str) -> str:
-    """Return a generation's id, whichever dialect's prefix it is shown with."""
+    """Return a generation's id, whatever dialect's prefix it is shown with; "" for no id."""
+    if not _ID.fullmatch(generation_id):
+        return ""
     for prefix in PREFIXES[1:]:
         if generation_id.startswith(prefix):
             return PREFIXES[0] + generation_id.removeprefix(prefix)

@@ -34,7 +34,8 @@ MAY_IMPORT = {
     "cli": STOREY_4 | {"gateway"},
     "app": STOREY_4 | {"gateway", "blueprints", "cli"},
     "wsgi": {"app"},
-    "serving": {"wsgi"},
+    "refusals": {"blueprints", "gateway", "wire", "errors", "ids"},
+    "serving": {"wsgi", "refusals"},
 }
 """Which of our own modules a module may import, besides its own package."""
 

@@ -128,7 +128,7 @@ class ChatCall:
         """The hosted tool that the caller insists on."""
         choice = self.body.get("tool_choice")
         kind = choice.get("type") if type(choice) is dict else None
-        return kind if kind in self.hosted_tools else None
+        return kind if type(kind) is str and kind in self.hosted_tools else None
 
     def parse_answer(self, raw: bytes, *, bound_input: int, bound_output: int) -> ChatAnswer:
         """Read a plain answer to this call.
@@ -227,7 +227,7 @@ def _drop_tools(body: dict[str, Any], kinds: Collection[str]) -> None:
         body.pop("web_search_options", None)
     if not body.get("tools"):
         return
-    body["tools"] = [tool for tool in body["tools"] if tool.get("type") not in kinds]
+    body["tools"] = [tool for tool in body["tools"] if str(tool.get("type")) not in kinds]
     if not body["tools"]:
         del body["tools"]
         body.pop("tool_choice", None)

@@ -6,6 +6,7 @@ Pass-through comes first: a field that isn't known here is nobody's business but
 Source: the types of openai-python 3.52, `chat/completion_create_params.py` (read 2026-11-21).
 """
 
+import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -13,17 +14,21 @@ from errors import InvalidParameterError
 
 MOST_MESSAGES = 100_000
 MOST_TOOLS = 4_096
+MOST_TOOL_TYPES = 32
 MOST_STOPS = 16
 MOST_FALLBACKS = 16
 MOST_CHOICES = 128
 LARGEST_LIMIT = 10_000_000
 LONGEST_NAME = 256
+LONGEST_TOOL_TYPE = 64
 
 ROLES = frozenset({"developer", "system", "user", "assistant", "tool", "function"})
 BUDGETS = frozenset({"save", "quality", "auto"})
 TIERS = frozenset({"auto", "default", "standard_only"})
 
 Rule = Callable[[str, Any], None]
+
+_TOOL_TYPE = re.compile(rf"[\x21-\x7e]{{1,{LONGEST_TOOL_TYPE}}}")
 
 
 def refuse(param: str, what: str, remedy: str) -> NoReturn:
@@ -131,12 +136,27 @@ def _stream_options(param: str, value: Any) -> None:
 def _tools(param: str, value: Any) -> None:
     if type(value) is not list or len(value) > MOST_TOOLS:
         refuse(param, f"must be a list of up to {MOST_TOOLS} tools", "Send fewer tools.")
+    kinds = set()
     for index, tool in enumerate(value):
         if type(tool) is not dict:
             refuse(f"{param}[{index}]", "must be an object", "Check the format of the tool.")
+        _tool_type(f"{param}[{index}].type", tool.get("type"))
+        kinds.add(str(tool.get("type")))
         for kind in ("function", "custom"):
             if (described := tool.get(kind)) is not None:
                 _tool_name(f"{param}[{index}].{kind}", described)
+    if len(kinds) > MOST_TOOL_TYPES:
+        refuse(param, f"names more than {MOST_TOOL_TYPES} types of tools", "Send fewer types.")
+
+
+def _tool_type(param: str, kind: Any) -> None:
+    """A hosted tool that is left out is named in a header, which its name may not forge."""
+    if type(kind) is str and not _TOOL_TYPE.fullmatch(kind):
+        refuse(
+            param,
+            f"must be up to {LONGEST_TOOL_TYPE} printable characters of ASCII",
+            "Check the format of the tool.",
+        )
 
 
 def _functions(param: str, value: Any) -> None:

@@ -3,6 +3,7 @@
 import gevent
 from flask import request
 from gevent import monkey
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from errors import InvalidRequestError, MediaTypeError, TooLargeError
@@ -31,8 +32,10 @@ def read_json_body() -> bytes:
             f"The body is larger than {JSON_LIMIT_BYTES // 1024 // 1024} MB. "
             "Send less, or refer to large files by URL."
         ) from error
-    except (ClientDisconnected, OSError) as error:
-        raise InvalidRequestError("The body broke off before its end. Send it again.") from error
+    except (ClientDisconnected, ParseException, OSError) as error:
+        raise InvalidRequestError(
+            "The body broke off before its end, or its chunks can't be told apart. Send it again."
+        ) from error
 
 
 def _read_in_time() -> bytes:

@@ -43,7 +43,7 @@ def accepts(*credentials: str) -> Callable[[View], View]:
 
 def is_inside(path: str) -> bool:
     """Whether a path belongs to the API."""
-    return path.startswith(PREFIXES)
+    return path.startswith(PREFIXES) or f"{path}/" in PREFIXES
 
 
 def enter() -> None:
