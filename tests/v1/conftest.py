@@ -26,16 +26,15 @@ def server(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iter
     folder = tmp_path_factory.mktemp("server")
     path = make_sqlite_template(folder / "turnpike.db")
     running = Server(folder, f"sqlite:///{path}", config_for(upstream))
-    with engine_in_use(running.database_url):
-        running.start()
-        try:
-            yield running
-        finally:
-            exit_code = running.stop()
-        with db.reading() as session:
-            report = verify(session)
-        assert report.ok, report.violations
-        assert exit_code == 0, running.tail()
+    running.start()
+    try:
+        yield running
+    finally:
+        exit_code = running.stop()
+    with engine_in_use(running.database_url), db.reading() as session:
+        report = verify(session)
+    assert report.ok, report.violations
+    assert exit_code == 0, running.tail()
 
 
 @pytest.fixture
