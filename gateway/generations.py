@@ -61,6 +61,9 @@ def _whole(paid: PaidCall) -> Whole:
     while reply is None:
         reply = paid.answer(router.TOTAL_S)
     answer = reply.reading.answer
+    if paid.has_client_left:
+        paid.finish(End.CLIENT_LEFT)
+        raise ClientGoneError
     paid.finish(End.BROKEN if answer.is_error_finish else End.FINISHED)
     body = answer.render(
         paid.record.id,
