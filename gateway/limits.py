@@ -32,7 +32,7 @@ class Limiter:
         level, at = self._buckets.get(bucket, (float(rpm), now))
         level = min(rpm, level + (now - at) * rpm / 60)
         if level < 1:
-            error = RateLimitedError("Too many requests.", retry_after_s=(1 - level) * 60 / rpm)
+            error = RateLimitedError("Too many requests. Wait as Retry-After says, then try again.", retry_after_s=(1 - level) * 60 / rpm)
             error.allowance = Allowance(rpm, 0, int(now + (rpm - level) * 60 / rpm) + 1)
             raise error
         self._buckets[bucket] = (level - 1, now)
