@@ -11,16 +11,15 @@ from typing import Any, NoReturn
 
 import click
 
-import clock
 import db
 from errors import InvalidParameterError, NotFoundError, TurnpikeError
+from gateway import audit
 from gateway.ledger import accounts
 from gateway.ledger.dump import dump as dump_lines
 from gateway.ledger.lifeline import DEAD_AFTER_S, expire_stale
 from gateway.ledger.proofs import prove as prove_call
 from gateway.ledger.verify import verify as verify_books
 from gateway.ledger.writer import Writer
-from models import Audit
 from money import parse_usd, print_usd
 
 credits = click.Group("credits", help="Credit of workspaces.")
@@ -49,15 +48,13 @@ def grant(
         )
         transfer_id = f"tr_{row.id}"
         after = {"amount_nusd": amount_nusd, "expires_at": expires_at_ms, "note": note}
-        session.add(
-            Audit(
-                created_at=clock.now_ms(),
-                actor=ACTOR,
-                workspace_id=workspace_id,
-                action="credits.grant",
-                object=transfer_id,
-                after=json.dumps(after),
-            )
+        audit.record(
+            session,
+            actor=ACTOR,
+            workspace_id=workspace_id,
+            action="credits.grant",
+            object_=transfer_id,
+            after=after,
         )
         posted_nusd, _ = accounts.balance_nusd(session, workspace_id)
     balance_usd = print_usd(posted_nusd)
