@@ -24,18 +24,26 @@ def read_json_body() -> bytes:
         raise MediaTypeError("Compressed bodies aren't read here. Send the JSON as it is.")
     if environ.get("CONTENT_TYPE", "").startswith("multipart/"):
         raise MediaTypeError("This endpoint reads JSON. Send 'Content-Type: application/json'.")
-    request.max_content_length = JSON_LIMIT_BYTES
+    request.max_content_length = JSON_LIMIT_BYTES + 1  # a chunked body is cut there, in silence
     try:
-        return _read_in_time()
+        body = _read_in_time()
     except RequestEntityTooLarge as error:
-        raise TooLargeError(
-            f"The body is larger than {JSON_LIMIT_BYTES // 1024 // 1024} MB. "
-            "Send less, or refer to large files by URL."
-        ) from error
+        raise _too_large() from error
     except (ClientDisconnected, ParseException, OSError) as error:
         raise InvalidRequestError(
             "The body broke off before its end, or its chunks can't be told apart. Send it again."
         ) from error
+
+    if len(body) > JSON_LIMIT_BYTES:
+        raise _too_large()
+    return body
+
+
+def _too_large() -> TooLargeError:
+    return TooLargeError(
+        f"The body is larger than {JSON_LIMIT_BYTES // 1024 // 1024} MB. "
+        "Send less, or refer to large files by URL."
+    )
 
 
 def _read_in_time() -> bytes:

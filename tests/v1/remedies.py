@@ -3,7 +3,7 @@
 import re
 
 _REMEDY = re.compile(
-    r"\b(Ask|Call|Check|Choose|Come back|Leave|List|Make|Name|Raise|Refer|Remove|Say|Send|Shorten"
+    r"\b(Ask|[Ll]eave it out|Call|Check|Choose|Come back|Leave|List|Make|Name|Raise|Refer|Remove|Say|Send|Shorten"
     r"|Take|Top up|Try again|Use|Wait|Write)\b|GET /v1/models|are listed in|are made in|it has"
     r"|This path takes|Its id is in"
 )

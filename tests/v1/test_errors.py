@@ -151,7 +151,7 @@ def test_402_for_money_that_is_only_held_says_when_to_come_again(
     new_actor: Callable[..., Actor], prefix: str
 ) -> None:
     busy = new_actor(balance_nusd=30_000_000)
-    busy.provider_will(words=3, gap_s=0.01, hold_before=1)
+    busy.provider_will(words=4, hold_before=3)
     stream = busy.open_stream(max_tokens=1000)
     answer = post(busy, prefix + CHAT, call(busy, max_tokens=1000))
     busy.upstream.release(busy.space)
