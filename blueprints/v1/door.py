@@ -11,10 +11,10 @@ from typing import TypeVar
 from flask import Response, current_app, g, request
 
 from blueprints.arrival import address_of, bucket_of, request_id_of
-from errors import InvalidKeyError, RateLimitedError, TurnpikeError, WrongCredentialError
+from errors import AccessError, InvalidKeyError, LedgerUnavailableError, WrongCredentialError
 from gateway import catalog, keys, runtime
 from gateway.keys import Caller
-from gateway.limits import Allowance, rpm_of
+from gateway.limits import Allowance, EmptyBucketError, rpm_of
 
 PREFIXES = ("/v1/", "/api/v1/")
 STRANGERS_RPM = 300
@@ -49,7 +49,8 @@ def is_inside(path: str) -> bool:
 def enter() -> None:
     """Before every request of the API: find the caller and count the call.
 
-    Raises: InvalidKeyError, WrongCredentialError, ForbiddenError, RateLimitedError.
+    Raises: InvalidKeyError, WrongCredentialError, ForbiddenError, RateLimitedError,
+    LedgerUnavailableError.
     """
     g.request_id = request_id_of(request)
     g.allowance = None
@@ -57,8 +58,11 @@ def enter() -> None:
     wanted = _wanted()
     try:
         caller = _caller(address, wanted)
-    except TurnpikeError:
+    except AccessError:
         _count(bucket_of(address), STRANGERS_RPM)
+        raise
+    except LedgerUnavailableError:
+        _check_address(address)  # nobody knows whether the key is bad
         raise
     if caller is None:
         _count(bucket_of(address), STRANGERS_RPM)
@@ -101,7 +105,7 @@ def _caller(address: str, wanted: frozenset[str] | None) -> Caller | None:
         if wanted is None:
             return None
         raise InvalidKeyError(f"No API key was sent. {KEY_HINT}")
-    return keys.find(bearer, address)
+    return keys.find(bearer, address, _check_address)
 
 
 def _bearer(header: str | None) -> str | None:
@@ -113,9 +117,18 @@ def _bearer(header: str | None) -> str | None:
     return value.strip()
 
 
+def _check_address(address: str) -> None:
+    """Spare the database what an address with too many bad keys tries next."""
+    _spend(runtime.current().limiter.check, bucket_of(address), STRANGERS_RPM)
+
+
 def _count(bucket: str, rpm: int) -> None:
+    _spend(runtime.current().limiter.admit, bucket, rpm)
+
+
+def _spend(ask: Callable[[str, int], Allowance], bucket: str, rpm: int) -> None:
     try:
-        g.allowance = runtime.current().limiter.admit(bucket, rpm)
-    except RateLimitedError as error:
-        g.allowance = error.allowance  # type: ignore[attr-defined]
+        g.allowance = ask(bucket, rpm)
+    except EmptyBucketError as error:
+        g.allowance = error.allowance
         raise
