@@ -27,6 +27,8 @@ class OneWriteResponse(wsgi.Response):  # type: ignore[misc]
     """gunicorn's response, with the head and a whole body in one write instead of two."""
 
     headers_sent: bool
+    is_draining = False
+    """Whether the worker is: then an answer that begins is the last one on its connection."""
 
     def write(self, arg: bytes) -> None:
         """Write a piece of the body, and the head before the first one."""
@@ -40,7 +42,9 @@ class OneWriteResponse(wsgi.Response):  # type: ignore[misc]
         self.sock.sendall("".join(head).encode("latin-1") + b"\r\n" + arg)
 
     def should_close(self) -> bool:
-        """Close rather than read on what the app has left of a body."""
+        """Close rather than read on what the app has left of a body, or while the worker drains."""
+        if self.is_draining and not self.headers_sent:
+            self.force_close()
         return bool(super().should_close()) or has_rest(self.req.body)
 
 
@@ -156,6 +160,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Drain: no new calls, running ones end or are cut, idle connections close."""
         super().handle_exit(sig, frame)
+        OneWriteResponse.is_draining = True
         gevent.spawn(self._drain)
 
     def _drain(self) -> None:

@@ -104,7 +104,7 @@ def all_at_once(count: int, work: Callable[[int], T]) -> list[T]:
         return list(pool.map(go, range(count)))
 
 
-def wait_until(is_met: Callable[[], T], timeout_s: float = 10.0, every_s: float = 0.02) -> T:
+def wait_until(is_met: Callable[[], T | None], timeout_s: float = 10.0, every_s: float = 0.02) -> T:
     """Return the first true answer, and fail when there is none in time."""
     give_up_at = time.monotonic() + timeout_s
     while True:
