@@ -89,9 +89,10 @@ class StreamReading:
         stream = self.stream
         if stream.error is not None and not stream.has_content:
             raise ErrorInAnswer(msgspec.json.encode({"error": stream.error}))
-        if self.has_ended and not stream.has_content and stream.finish_reason is None:
+        has_ended = self.has_ended or stream.is_done
+        if has_ended and not stream.has_content and stream.finish_reason is None:
             raise UpstreamBrokenError(EMPTY)
-        return bool(stream.has_content or self.has_ended or stream.is_done)
+        return bool(stream.has_content or has_ended)
 
     def read(self, exchange: Exchange, patience_s: float) -> bool:
         """Read what comes next, once; False when nothing came in time.

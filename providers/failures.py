@@ -131,7 +131,7 @@ def retry_after_s(value: str) -> float | None:
         return min(float(value), RETRY_AFTER_MOST_S)
     try:
         instant = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a year beyond all bounds
         return None
     if instant.tzinfo is None:
         instant = instant.replace(tzinfo=UTC)
