@@ -26,7 +26,7 @@ def settings() -> Settings:
 
 def address_of(request: Request) -> str:
     """Return the client's address; X-Forwarded-For counts as far as trusted proxies wrote it."""
-    address = request.environ.get("REMOTE_ADDR") or "0.0.0.0"  # noqa: S104 - no peer, no bind
+    address: str = request.environ.get("REMOTE_ADDR") or "0.0.0.0"  # noqa: S104 - no peer, no bind
     trusted = settings().trusted_proxies
     if not trusted or not _is_in(address, trusted):
         return address

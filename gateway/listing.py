@@ -28,8 +28,8 @@ PRICE_NAMES = {
 """OpenRouter's names for our buckets. Source: its models API (read November 2026)."""
 
 
-def models(filters: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return every model that can be called and every alias, filtered.
+def models(filters: Mapping[str, str]) -> tuple[list[dict[str, Any]], int]:
+    """Return a page of the models that can be called and the aliases, and how many match in all.
 
     Raises: InvalidParameterError.
     """
@@ -40,7 +40,7 @@ def models(filters: Mapping[str, str]) -> list[dict[str, Any]]:
         if name in filters:
             rows = [row for row in rows if keep(row, filters[name].lower())]
     start = _whole(filters, "offset", 0)
-    return rows[start : start + _whole(filters, "limit", LARGEST_PAGE)]
+    return rows[start : start + _whole(filters, "limit", LARGEST_PAGE)], len(rows)
 
 
 def model(model_id: str) -> dict[str, Any]:
@@ -162,7 +162,9 @@ def _whole(filters: Mapping[str, str], name: str, otherwise: int) -> int:
     if text is None:
         return otherwise
     if not text.isascii() or not text.isdigit() or len(text) > 6:
-        raise InvalidParameterError(f"{name} must be a whole number from 0 up.", param=name)
+        raise InvalidParameterError(
+            f"{name} must be a whole number from 0 up. Send up to six digits.", param=name
+        )
     return min(int(text), LARGEST_PAGE) if name == "limit" else int(text)
 
 

@@ -18,7 +18,7 @@ FILTERS = ("category", "q", "supported_parameters", "output_modalities", "offset
 @accepts("inference")
 def index() -> Response:
     """GET /v1/models: every model and alias, in OpenAI's shape with prices (A-21, B-20, C-18)."""
-    return json_response({"object": "list", "data": listing.models(_filters())})
+    return json_response({"object": "list", "data": listing.models(_filters())[0]})
 
 
 @bp.get("/models/<path:model_id>")
@@ -32,8 +32,8 @@ def show(model_id: str) -> Response:
 @accepts("none")
 def index_public() -> Response:
     """GET /api/v1/models: the public catalog, without a key (D-17, E-12)."""
-    found = listing.models(_filters())
-    return json_response({"object": "list", "data": found, "total_count": len(found)})
+    page, total = listing.models(_filters())
+    return json_response({"object": "list", "data": page, "total_count": total})
 
 
 @public.get("/models/<path:model_id>/endpoints")

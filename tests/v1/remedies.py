@@ -3,9 +3,9 @@
 import re
 
 _REMEDY = re.compile(
-    r"\b(Ask|[Ll]eave it out|Call|Check|Choose|Come back|Leave|List|Make|Name|Raise|Refer|Remove|Say|Send|Shorten"
-    r"|Take|Top up|Try again|Use|Wait|Write)\b|GET /v1/models|are listed in|are made in|it has"
-    r"|This path takes|Its id is in"
+    r"\b(Ask|Call|Check|Choose|Come back|Leave|leave it out|List|Make|Name|Raise|Refer|Remove|Say"
+    r"|Send|Shorten|Take|Top up|Try again|Use|Wait|Write)\b|GET /v1/models|are listed in"
+    r"|are made in|This path takes|Its id is in"
 )
 
 

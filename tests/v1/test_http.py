@@ -1,4 +1,4 @@
-"""What a connection may do to the gateway: smuggling, floods and slowness end in a 4xx and a close."""
+"""What a connection may do to the gateway: floods and slowness end in a 4xx and a close."""
 
 import contextlib
 import json
