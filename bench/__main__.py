@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import signal
 import statistics
 import sys
 import tempfile
@@ -42,9 +43,22 @@ class Opened:
 
 
 def main(arguments: list[str]) -> int:
-    """Measure what was asked for; 1 when an answer was bad."""
+    """Measure what was asked for; 1 when an answer was bad, 2 when nothing can be measured."""
     options = _options(arguments)
     raise_open_files()
+    signal.signal(signal.SIGTERM, _leave)  # so that what was started is stopped
+    try:
+        return _run(options)
+    except RuntimeError as error:
+        sys.stderr.write(f"bench: {error}\n")
+        return 2
+
+
+def _leave(_signal: int, _frame: object) -> None:
+    sys.exit(128 + signal.SIGTERM)
+
+
+def _run(options: argparse.Namespace) -> int:
     results = []
     write = sys.stdout.write
     with tempfile.TemporaryDirectory(prefix="turnpike-bench-") as folder, Upstream() as upstream:
