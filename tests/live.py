@@ -65,6 +65,15 @@ price = {{ input = "{INPUT_USD}", output = "{OUTPUT_USD}", cached_input = "0.25"
 [[models.endpoints]]
 provider = "p{number}"
 upstream_model = "fake-model"
+
+[[models]]
+id = "s{number}/embed"
+context_length = 8192
+output = ["embeddings"]
+price = {{ input = "0.10" }}
+[[models.endpoints]]
+provider = "p{number}"
+upstream_model = "fake-embed"
 """
         )
     return "".join(parts)
