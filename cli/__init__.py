@@ -8,6 +8,7 @@ from flask import Flask
 from typing_extensions import override
 
 PLACES = {
+    "backup": ("database", "backup"),
     "catalog": ("catalog", "group"),
     "credits": ("money", "credits"),
     "db": ("database", "db_group"),
@@ -15,6 +16,9 @@ PLACES = {
     "holds": ("money", "holds"),
     "keys": ("people", "keys_group"),
     "ledger": ("money", "ledger"),
+    "restore": ("database", "restore"),
+    "secrets": ("secrets", "group"),
+    "seed": ("seed", "seed"),
     "setup-code": ("first_run", "setup_code"),
     "users": ("people", "users_group"),
 }

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import IO, Any
 
 import click
+from sqlalchemy.exc import ProgrammingError
 from typing_extensions import override
 
 from errors import InvalidParameterError, TurnpikeError
@@ -20,6 +21,9 @@ OUR_FAULT = 500
 """Statuses from here on aren't the arguments' fault."""
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+
+NO_TABLE = "no such table"
+UNMIGRATED = "The database has no tables yet, or old ones. Run: .venv/bin/flask db upgrade"
 
 
 class Refused(click.ClickException):
@@ -50,8 +54,14 @@ def refusals() -> Iterator[None]:
     try:
         yield
     except TurnpikeError as error:
+        if NO_TABLE in (error.detail or ""):
+            raise Failed(UNMIGRATED) from error
         kind = Refused if error.status < OUR_FAULT else Failed
         raise kind(error.message) from error
+    except ProgrammingError as error:
+        if "UndefinedTable" not in str(error.orig.__class__):
+            raise
+        raise Failed(UNMIGRATED) from error
     except ValueError as error:
         raise Refused(str(error)) from error
     except click.exceptions.NoArgsIsHelpError:
