@@ -148,9 +148,11 @@ def _look_up(known: _Known, digest: bytes) -> Caller:
 def _answer(first: Future[Caller | None], known: _Known, digest: bytes) -> None:
     """Look a key up for all who wait, and remember the answer before they are told."""
     try:
-        with db.reading() as session:
-            caller = load(session, digest.hex())
-        _remember(known, digest, caller)
+        caller = known.callers.get(digest)  # the look-up before this one may have just ended
+        if caller is None:
+            with db.reading() as session:
+                caller = load(session, digest.hex())
+            _remember(known, digest, caller)
     except BaseException as error:
         is_ours = isinstance(error, Exception)
         first.set_exception(error if is_ours else LedgerUnavailableError(db.DOWN, retry_after_s=1))

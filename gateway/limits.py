@@ -41,18 +41,21 @@ DEGRADED = Counter(
 SPEND = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local full_at = tonumber(redis.call('GET', KEYS[1]) or now)
-full_at = math.min(math.max(full_at, now), now + 60000000)
+local minute = 60000000
+local found = tonumber(redis.call('GET', KEYS[1]) or now)
+local full_at = math.min(math.max(found, now), now + minute)
 local after = full_at + tonumber(ARGV[1])
-if after - now > 60000000 then return {0, full_at - now} end
-if ARGV[2] == '1' then
-  full_at = after
+local admitted = after - now <= minute
+local taken = admitted and ARGV[2] == '1'
+if taken then full_at = after end
+if taken or found > full_at then
   redis.call('SET', KEYS[1], string.format('%.0f', full_at),
     'PX', math.ceil((full_at - now) / 1000))
 end
-return {1, full_at - now}
+return {admitted and 1 or 0, full_at - now}
 """
-"""What `_OwnBuckets.spend` does, by the clock of Redis. Units: microseconds."""
+"""What `_OwnBuckets.spend` does, by the clock of Redis, which may jump back: an instant that is
+too far ahead is written anew. Units: microseconds."""
 
 
 class Allowance(msgspec.Struct, frozen=True, gc=False):
