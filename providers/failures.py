@@ -65,6 +65,7 @@ _SECRETS = re.compile(
 )
 _LONG_WORD = re.compile(r"[\w\-+/=]{32,}")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_CODE = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
@@ -88,7 +89,7 @@ def from_answer(
     said = _said(body)
     if status == 200 and 400 <= said.status <= 599:
         status = said.status
-    detail = f"status {status}, code {said.code or '-'}: {scrub(said.message, base_url) or '-'}"
+    detail = _for_the_log(status, said, base_url)
     if status in _REJECTING and not _is_about_our_account(said):
         return _rejection(said, base_url, detail)
     if status == 404 and said.param and said.param != "model":
@@ -104,6 +105,13 @@ def from_answer(
     return UpstreamBrokenError(
         "The provider failed to answer. Try again, or choose another model.", detail=detail
     )
+
+
+def _for_the_log(status: int, said: _Said, base_url: str) -> str:
+    """Return what may be kept: words about our account only, as others may repeat a prompt."""
+    code = said.code if _CODE.fullmatch(said.code) else "-"
+    words = scrub(said.message, base_url) if _is_about_our_account(said) else ""
+    return f"status {status}, code {code}{f': {words}' if words else ''}"
 
 
 def from_transport(error: TransportError) -> TurnpikeError:
