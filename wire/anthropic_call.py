@@ -6,13 +6,10 @@ from typing import Any, ClassVar
 
 from wire import anthropic_bounds
 from wire.anthropic_answer import MessagesAnswer
+from wire.anthropic_read import OWN_FIELDS
 from wire.anthropic_rules import check_body
 from wire.anthropic_stream import MessagesStream
-from wire.chat import OWN_FIELDS as OWN_CHAT_FIELDS
 from wire.strict_json import decode_object
-
-OWN_FIELDS = OWN_CHAT_FIELDS | {"fallbacks"}
-"""What is said to the gateway and never goes upstream."""
 
 CLIENT_RUN = ("bash_", "text_editor_", "computer_", "memory_", "browser_")
 """The tools that Anthropic defines and the client runs; any other typed tool is run upstream.

@@ -24,7 +24,7 @@ from wire.neutral_answer import (
     Started,
     TextDelta,
 )
-from wire.seals import seal
+from wire.seals import seal, seal_of_call
 from wire.stops import FROM_MESSAGES, TO_MESSAGES, Stop
 from wire.strict_json import encode
 from wire.usage import Usage
@@ -164,7 +164,7 @@ class MessagesWriter:
         """Begin the message; its usage is told at the end where it isn't known yet."""
         usage = event.reading.usage
         shown = usage_object(usage) if usage is not None else {"input_tokens": 0}
-        message = {
+        message: dict[str, Any] = {
             "id": message_id(self._id),
             "type": "message",
             "role": "assistant",
@@ -182,10 +182,8 @@ class MessagesWriter:
         if isinstance(head, ToolCall):
             self._has_called = True
             if head.signature is not None:
-                held = Reasoning(
-                    signature=head.signature, signed_by=head.signed_by, id=f"call:{head.id}"
-                )
-                before = self._whole({"type": "redacted_thinking", "data": seal(held)})
+                data = seal_of_call(head)
+                before = self._whole({"type": "redacted_thinking", "data": data})
         elif isinstance(head, Reasoning):
             self._thoughts[event.index] = head
             if head.encrypted is not None and head.signed_by != DIALECT:
@@ -282,7 +280,7 @@ def _stopped(number: int) -> bytes:
 
 def _opened(head: Head) -> dict[str, Any] | None:
     if isinstance(head, Text | Refusal | Image | Audio):
-        return {"type": "text", "text": "", "citations": None}
+        return {"type": "text", "text": ""}
     if isinstance(head, ToolCall):
         return {"type": "tool_use", "id": head.id, "name": head.name, "input": {}}
     if isinstance(head, Reasoning):

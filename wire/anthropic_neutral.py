@@ -27,7 +27,7 @@ from wire.neutral import (
     ToolCall,
 )
 from wire.neutral_answer import Answer
-from wire.seals import seal
+from wire.seals import seal, seal_of_call
 from wire.stops import FROM_MESSAGES, TO_MESSAGES, Stop
 from wire.strict_json import encode
 from wire.usage import Usage
@@ -200,10 +200,10 @@ def _written(item: Item) -> list[dict[str, Any]]:
 
 def _said(block: Block) -> list[dict[str, Any]]:
     if isinstance(block, Text | Refusal):
-        return [{"type": "text", "text": block.text, "citations": None}] if block.text else []
+        return [{"type": "text", "text": block.text}] if block.text else []
     if isinstance(block, Other):
         return [block.value] if block.dialect == DIALECT else []
-    return [{"type": "text", "text": media_text(block), "citations": None}]
+    return [{"type": "text", "text": media_text(block)}]
 
 
 def media_text(block: Block) -> str:
@@ -232,8 +232,7 @@ def call_seal(item: ToolCall) -> list[dict[str, Any]]:
     """Write what a vendor seals a call with as redacted thinking before it."""
     if item.signature is None:
         return []
-    held = Reasoning(signature=item.signature, signed_by=item.signed_by, id=f"call:{item.id}")
-    return [{"type": "redacted_thinking", "data": seal(held)}]
+    return [{"type": "redacted_thinking", "data": seal_of_call(item)}]
 
 
 def input_of(item: ToolCall) -> Any:

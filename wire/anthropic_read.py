@@ -3,6 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
+from msgspec import structs
+
+from wire.chat import OWN_FIELDS as OWN_CHAT_FIELDS
 from wire.neutral import (
     Block,
     Cache,
@@ -23,7 +26,7 @@ from wire.neutral import (
     ToolResult,
     invalid,
 )
-from wire.seals import unseal
+from wire.seals import SEALED_CALL, unseal
 from wire.strict_json import encode
 
 DIALECT = "messages"
@@ -39,6 +42,9 @@ FIELDS = {
     "cache": "cache_control",
     "is_shown": "thinking.display",
 }
+
+OWN_FIELDS = OWN_CHAT_FIELDS | {"fallbacks"}
+"""What is said to the gateway and never goes upstream."""
 
 KNOWN = frozenset(
     {
@@ -57,7 +63,11 @@ def read_request(body: dict[str, Any]) -> Request:
         items += _items(message, f"messages[{index}]")
     choice, may_call_in_parallel = _tool_choice(body.get("tool_choice"))
     output = body.get("output_config") or {}
-    extra = {name: value for name, value in body.items() if name not in KNOWN}
+    extra = {
+        name: value
+        for name, value in body.items()
+        if name not in KNOWN and name not in OWN_FIELDS and value is not None
+    }
     return Request(
         model=body["model"],
         items=tuple(items),
@@ -78,6 +88,7 @@ def read_request(body: dict[str, Any]) -> Request:
         user=(body.get("metadata") or {}).get("user_id"),
         is_streamed=body.get("stream") is True,
         fields=FIELDS,
+        dialect=DIALECT,
         extra={DIALECT: extra} if extra else None,
     )
 
@@ -110,7 +121,20 @@ def _items(message: dict[str, Any], param: str) -> Iterator[Item]:
             said.append(_block(block, where))
     if said or not content:
         rest.append(Message(role=role, content=tuple(said), param=param))
-    yield from rest
+    yield from _with_seals(rest)
+
+
+def _with_seals(items: list[Item]) -> Iterator[Item]:
+    """Give a call back the seal that travelled before it."""
+    held: Reasoning | None = None
+    for item in items:
+        if isinstance(item, Reasoning) and (item.id or "").startswith(SEALED_CALL):
+            held = item
+        elif isinstance(item, ToolCall) and held is not None:
+            yield structs.replace(item, signature=held.signature, signed_by=held.signed_by)
+            held = None
+        else:
+            yield item
 
 
 def _content(content: Any, param: str) -> tuple[Block, ...]:

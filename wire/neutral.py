@@ -241,7 +241,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     `system` are the instructions before the conversation begins, in order, roles system and
     developer; later ones are items like any other. `cache` marks the prompt as a whole.
     `fields` tells the client's own name of a field of this form ("output_limit": "max_tokens"),
-    where it has another.
+    where it has another; `dialect` is the client's.
 
     Units: `output_limit` tokens.
     """
@@ -265,6 +265,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     is_streamed: bool = False
     modalities: tuple[str, ...] = ()
     fields: dict[str, str] = {}
+    dialect: str = ""
     extra: Extra | None = None
 
     def param(self, field: str) -> str:
@@ -306,8 +307,9 @@ class Dropped:
         self._names: dict[str, None] = {}
 
     def note(self, name: str) -> None:
-        """Add a field, by the client's name of it."""
-        self._names[name] = None
+        """Add a field, by the client's name of it; an empty name is none."""
+        if name:
+            self._names[name] = None
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -10,9 +10,12 @@ from typing import Any
 
 import msgspec
 
-from wire.neutral import Reasoning
+from wire.neutral import Reasoning, ToolCall
 
 MARK = "turnpike1."
+
+SEALED_CALL = "call:"
+"""How the id begins of a sealed text that belongs to the tool call after it."""
 
 _decode = msgspec.json.Decoder(list[str | None]).decode
 
@@ -23,6 +26,14 @@ def seal(reasoning: Reasoning) -> str:
     if reasoning.signed_by is None:
         return ""
     return MARK + base64.b64encode(msgspec.json.encode(held)).decode()
+
+
+def seal_of_call(call: ToolCall) -> str:
+    """Return the seal of a call, for a client whose calls have no place for it."""
+    held = Reasoning(
+        signature=call.signature, signed_by=call.signed_by, id=f"{SEALED_CALL}{call.id}"
+    )
+    return seal(held)
 
 
 def unseal(text: str) -> dict[str, Any] | None:
