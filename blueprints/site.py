@@ -8,7 +8,7 @@ from flask import Blueprint, Response, render_template, request
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from blueprints.arrival import address_of, settings
-from errors import InvalidRequestError, NotFoundError, TurnpikeError
+from errors import ConflictError, InvalidParameterError, NotFoundError, TurnpikeError
 from gateway import health, setup
 
 bp = Blueprint("site", __name__)
@@ -27,20 +27,22 @@ def index() -> str:
 def show_setup() -> str:
     """GET /setup?code=…: the first operator's form, while nobody has been set up."""
     setup.check_open()
-    return render_template("site/setup.html", code=request.args.get("code", ""), email="", error="")
+    code = request.args.get("code", "").strip()
+    return render_template("site/setup.html", code=code, email="", problem=None)
 
 
 @bp.post("/setup")
 def create_operator() -> tuple[str, int] | str:
     """POST /setup: make the first operator, who owns the first workspace."""
     form = request.form
-    email, code = form.get("email", "").strip(), form.get("code", "")
+    email, code = form.get("email", "").strip(), form.get("code", "").strip()
     try:
-        setup.claim(code, email, form.get("password", ""))
-    except InvalidRequestError as error:
-        page = render_template("site/setup.html", code=code, email=email, error=error.message)
-        return page, 422
-    return render_template("site/setup_done.html", email=email, base_url=_base_url())
+        user, workspace_id = setup.claim(code, email, form.get("password", ""))
+    except (InvalidParameterError, ConflictError) as error:
+        return render_template("site/setup.html", code=code, email=email, problem=error), 422
+    return render_template(
+        "site/setup_done.html", email=user.email, workspace_id=workspace_id, base_url=_base_url()
+    )
 
 
 @bp.get("/healthz")

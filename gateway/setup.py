@@ -103,8 +103,10 @@ def check_open() -> None:
             raise NotFoundError(DONE)
 
 
-def claim(code: str, email: str, password: str) -> User:
-    """Make the first operator, owner of the first workspace, and close set-up for good.
+def claim(code: str, email: str, password: str) -> tuple[User, str]:
+    """Make the first operator, and close set-up for good.
+
+    Return them, and the first workspace, which is theirs now.
 
     Raises: NotFoundError when it is closed; InvalidParameterError, its `param` code, email or
     password; ConflictError for an address that is taken; LedgerUnavailableError.
@@ -132,7 +134,7 @@ def claim(code: str, email: str, password: str) -> User:
         audit.record(
             session, actor=user.id, workspace_id=workspace_id, action="setup.claim", object_=user.id
         )
-    return user
+    return user, workspace_id
 
 
 def close(session: Session) -> None:
