@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from wire.usage import Usage
+
 
 class Line(Protocol):
     """The client's connection, as far as the domain is concerned."""
@@ -29,6 +31,7 @@ class Dialect(Protocol):
     wants_usage: bool
     output_limit: int | None
     choices: int
+    units: Usage | None
     session_id: str | None
     hosted_tools: frozenset[str]
     is_stateful: bool

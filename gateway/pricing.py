@@ -123,8 +123,12 @@ def lines(usage: Usage, price: Price) -> list[Line]:
 
 
 def _image_rate(price: Price, kind: str) -> int:
+    """Look a kind ("size/quality", or "*" for any) up; what the table lacks is its dearest."""
     table = price.per_image or {}
-    return table.get(kind, table.get("default", 0))
+    for name in () if kind == "*" else (kind, kind.partition("/")[0], "default"):
+        if name in table:
+            return table[name]
+    return max(table.values(), default=0)
 
 
 def cost(usage: Usage, price: Price, markup_bps: int = 0) -> int:

@@ -12,6 +12,7 @@ from typing import Protocol
 from gateway import pricing
 from gateway.catalog import Route
 from money import MILLION
+from wire.usage import Usage
 
 ROLLING_TOKENS = 1024
 PLAIN_TOKENS = 8192
@@ -30,6 +31,7 @@ class Bounded(Protocol):
     is_streamed: bool
     output_limit: int | None
     choices: int
+    units: Usage | None
 
     def input_bound(
         self, max_image_tokens: int, context_length: int, exact: Callable[[str], int] | None
@@ -39,7 +41,7 @@ class Bounded(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """What is held for a call. `output_tokens` is for each of `choices` answers.
+    """What is held for a call. `output_tokens` is for each of `choices` answers, `units` for all.
 
     `is_rolling`: the hold grows with the stream. `is_announced`: the bound is ours, is sent
     upstream and told to the caller.
@@ -51,6 +53,7 @@ class Quote:
     choices: int
     is_rolling: bool
     is_announced: bool
+    units: Usage | None = None
 
 
 def quote(
@@ -78,14 +81,15 @@ def quote(
         is_announced=asked is None
         and output_tokens < maximum
         and (not call.is_streamed or _may_reason(routes)),
+        units=call.units,
     )
     return _priced(routes, drafted)
 
 
 def afforded(routes: Sequence[Route], wanted: Quote, affordable_nusd: int) -> Quote | None:
     """Return the largest quote that so much money covers, or None when that is no answer."""
-    fixed_nusd = amount(routes, wanted.input_tokens, 0)
-    rate = amount(routes, wanted.input_tokens, MILLION) - fixed_nusd
+    fixed_nusd = amount(routes, wanted.input_tokens, 0, wanted.units)
+    rate = amount(routes, wanted.input_tokens, MILLION, wanted.units) - fixed_nusd
     if affordable_nusd < fixed_nusd:
         return None
     tokens = wanted.output_tokens
@@ -106,10 +110,13 @@ def maximum_output(route: Route) -> int:
     return min(route.config.context_length or UNKNOWN_OUTPUT_TOKENS, UNKNOWN_OUTPUT_TOKENS)
 
 
-def amount(routes: Sequence[Route], input_tokens: int, output_tokens: int) -> int:
-    """Return the most that so many tokens can cost on any of the routes."""
+def amount(
+    routes: Sequence[Route], input_tokens: int, output_tokens: int, units: Usage | None = None
+) -> int:
+    """Return the most that so many tokens and units can cost on any of the routes."""
     return max(
         pricing.bound(route.price, route.markup_bps, input_tokens, output_tokens)
+        + (pricing.cost(units, route.price, route.markup_bps) if units is not None else 0)
         for route in routes
     )
 
@@ -126,4 +133,6 @@ def _may_reason(routes: Sequence[Route]) -> bool:
 
 def _priced(routes: Sequence[Route], drafted: Quote) -> Quote:
     output_tokens = drafted.output_tokens * drafted.choices
-    return replace(drafted, amount_nusd=amount(routes, drafted.input_tokens, output_tokens))
+    return replace(
+        drafted, amount_nusd=amount(routes, drafted.input_tokens, output_tokens, drafted.units)
+    )

@@ -74,6 +74,14 @@ price = {{ input = "0.10" }}
 [[models.endpoints]]
 provider = "p{number}"
 upstream_model = "fake-embed"
+
+[[models]]
+id = "s{number}/image"
+output = ["image"]
+price = {{ per_image = {{ "1024x1024/high" = "0.17", default = "0.04" }} }}
+[[models.endpoints]]
+provider = "p{number}"
+upstream_model = "fake-image"
 """
         )
     return "".join(parts)

@@ -9,6 +9,7 @@ from wire.chat_answer import ChatAnswer
 from wire.chat_rules import check_body
 from wire.chat_stream import ChatStream
 from wire.strict_json import decode_object, encode
+from wire.usage import Usage
 
 LIMIT_FIELDS = ("max_tokens", "max_completion_tokens")
 
@@ -38,6 +39,7 @@ class ChatCall:
 
     api: ClassVar[str] = "chat"
     path: ClassVar[str] = "/chat/completions"
+    units: ClassVar[Usage | None] = None
 
     body: dict[str, Any]
     model: str

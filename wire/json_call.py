@@ -6,7 +6,7 @@ doesn't act on goes through as it came, in both directions.
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import msgspec
 from typing_extensions import override
@@ -44,6 +44,7 @@ class JsonCall:
     wants_usage: bool = False
     output_limit: int | None = 0
     choices: int = 1
+    units: Usage | None = None
     session_id: str | None = None
     hosted_tools: frozenset[str] = frozenset()
     is_stateful: bool = False
@@ -51,13 +52,13 @@ class JsonCall:
     forced_tool: str | None = None
 
     @classmethod
-    def parse(cls, raw: bytes) -> "JsonCall":
+    def parse(cls, raw: bytes) -> Self:
         """Read the body of a request.
 
         Raises: InvalidRequestError, InvalidParameterError.
         """
         body = decode_object(raw)
-        _check_common(body)
+        check_common(body)
         cls.check(body)
         return cls(body=body, model=body["model"], session_id=_text_or_none(body, "session_id"))
 
@@ -99,7 +100,11 @@ class JsonCall:
 
         Raises: ValueError.
         """
-        return JsonAnswer.parse(raw, self.outputs, bound_input)
+        return JsonAnswer.parse(raw, self.outputs, self.read_usage, bound_input)
+
+    def read_usage(self, fields: Mapping[str, msgspec.Raw], bound_input: int) -> Reading:
+        """Read what an answer used."""
+        return read_usage(value_of(fields.get("usage")), bound_input)
 
     def new_stream(
         self, generation_id: str, model: str, *, created: int, bound_input: int, bound_output: int
@@ -183,24 +188,30 @@ class JsonAnswer:
     finish_reason = "stop"
     is_error_finish = False
 
-    def __init__(self, fields: dict[str, msgspec.Raw], outputs: str, bound_input: int) -> None:
+    def __init__(self, fields: dict[str, msgspec.Raw], outputs: str, reading: Reading) -> None:
         self._fields = fields
-        self.error = error_object(_value(fields.get("error")))
+        self.error = error_object(value_of(fields.get("error")))
         self.has_output = _has_items(fields.get(outputs))
-        identity = _value(fields.get("id"))
+        identity = value_of(fields.get("id"))
         self.upstream_id = identity if isinstance(identity, str) else None
-        self._usage = _value(fields.get("usage"))
-        self.reading = read_usage(self._usage, bound_input)
+        self._usage = value_of(fields.get("usage"))
+        self.reading = reading
 
     @classmethod
-    def parse(cls, raw: bytes, outputs: str, bound_input: int) -> "JsonAnswer":
-        """Look at an answer.
+    def parse(
+        cls,
+        raw: bytes,
+        outputs: str,
+        read: Callable[[Mapping[str, msgspec.Raw], int], Reading],
+        bound_input: int,
+    ) -> "JsonAnswer":
+        """Look at an answer; `read` finds its usage.
 
         Raises: ValueError for what is no answer of this kind.
         """
         try:
             fields = _fields.decode(raw)
-            answer = cls(fields, outputs, bound_input)
+            answer = cls(fields, outputs, read(fields, bound_input))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ValueError("it isn't a JSON object") from error
         if not answer.has_output and answer.error is None:
@@ -246,7 +257,8 @@ def read_usage(usage: object, bound_input: int = LARGEST_COUNT) -> Reading:
     return Reading(Usage(input_tokens=tokens))
 
 
-def _check_common(body: dict[str, Any]) -> None:
+def check_common(body: dict[str, Any]) -> None:
+    """Refuse a body without a model, or one that would steer where calls go."""
     model = body.get("model")
     if not isinstance(model, str) or not model or len(model) > LONGEST_MODEL:
         raise InvalidParameterError(
@@ -298,5 +310,6 @@ def _has_items(raw: msgspec.Raw | None) -> bool:
     return text.startswith(b"[") and text[1:].strip() != b"]"
 
 
-def _value(raw: msgspec.Raw | None) -> Any:
+def value_of(raw: msgspec.Raw | None) -> Any:
+    """Return what a raw field says, None where there is none."""
     return None if raw is None else _decode(raw)

@@ -12,8 +12,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     OpenAI counts cached tokens inside `prompt_tokens`, reasoning inside `completion_tokens`,
     Anthropic counts cached ones outside `input_tokens`: either view is derived from these.
 
-    Units: tokens; `images` a count by "size/quality"; `audio_ms` milliseconds; `characters`;
-    `searches`.
+    Units: tokens; `images` a count by "size/quality", or by "*" where it may be any; `audio_ms`
+    milliseconds; `characters`; `searches`.
     """
 
     input_tokens: int = 0
