@@ -7,6 +7,7 @@ it into the chunks that are to be timed.
 import asyncio
 import json
 import re
+import sys
 import time
 from dataclasses import dataclass, field
 from typing import cast
@@ -32,6 +33,7 @@ class Load:
     late: list[float] = field(default_factory=list)
     done: int = 0
     bad: int = 0
+    why: str = ""
     chunks: int = 0
     seconds: float = 0.0
 
@@ -97,12 +99,15 @@ class _Run:
                 await self._is_over.wait()
         except TimeoutError:
             self.load.bad += self._open
+            self.load.why = self.load.why or f"{self._open} weren't done in {limit_s:g} s"
         finally:
             for task in opening:
                 task.cancel()
             for connection in made:
                 connection.drop()
         self.load.seconds = time.monotonic() - begun
+        if self.load.why:
+            sys.stderr.write(f"bench: {target.name}: {self.load.bad} bad; {self.load.why}\n")
         return self.load
 
     async def _connect(self, target: Target, start_s: float) -> "_Connection | None":
@@ -113,8 +118,8 @@ class _Run:
             _, made = await loop.create_connection(
                 lambda: _Connection(self), "127.0.0.1", target.port
             )
-        except OSError:
-            self.end(is_bad=True)
+        except OSError as error:
+            self.end(f"no connection: {error}")
             return None
         return made
 
@@ -122,9 +127,11 @@ class _Run:
         """Whether a connection that has done so much goes on."""
         return done < self.each if self.each else time.monotonic() < self.until_s
 
-    def end(self, *, is_bad: bool) -> None:
+    def end(self, fault: str = "") -> None:
         """One connection less."""
-        self.load.bad += is_bad
+        if fault:
+            self.load.bad += 1
+            self.load.why = self.load.why or fault
         self._open -= 1
         if not self._open:
             self._is_over.set()
@@ -154,12 +161,12 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError:
-            self._end(is_bad=True)
+        except httptools.HttpParserError as error:
+            self._end(f"not HTTP: {error}")
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end(is_bad=True)
+        self._end(f"the connection ended: {exc or 'closed'}")
 
     def on_body(self, body: bytes) -> None:
         load = self._run.load
@@ -187,19 +194,21 @@ class _Connection(asyncio.Protocol):
             load.firsts.append(self._first_at - self._begun_at)
         else:
             load.bad += 1
+            told = self._tail[:300].decode("utf-8", "replace")
+            load.why = load.why or f"status {self._parser.get_status_code()}: {told}"
         self._done += 1
         if self._run.has_more(self._done):
             self._ask()
         else:
-            self._end(is_bad=False)
+            self._end()
 
     def _ask(self) -> None:
         self._tail, self._first_at = b"", 0.0
         self._begun_at = time.monotonic()
         self._transport.write(self._run.request)
 
-    def _end(self, *, is_bad: bool) -> None:
+    def _end(self, fault: str = "") -> None:
         if not self._is_ended:
             self._is_ended = True
             self._transport.close()
-            self._run.end(is_bad=is_bad)
+            self._run.end(fault)
