@@ -4,7 +4,7 @@ import gevent
 from flask import request
 from gevent import monkey
 from gunicorn.http.errors import ParseException
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected
 
 from errors import InvalidRequestError, MediaTypeError, TooLargeError
 
@@ -24,16 +24,15 @@ def read_json_body() -> bytes:
         raise MediaTypeError("Compressed bodies aren't read here. Send the JSON as it is.")
     if environ.get("CONTENT_TYPE", "").startswith("multipart/"):
         raise MediaTypeError("This endpoint reads JSON. Send 'Content-Type: application/json'.")
+    if (request.content_length or 0) > JSON_LIMIT_BYTES:
+        raise _too_large()
     request.max_content_length = JSON_LIMIT_BYTES + 1  # a chunked body is cut there, in silence
     try:
         body = _read_in_time()
-    except RequestEntityTooLarge as error:
-        raise _too_large() from error
     except (ClientDisconnected, ParseException, OSError) as error:
         raise InvalidRequestError(
             "The body broke off before its end, or its chunks can't be told apart. Send it again."
         ) from error
-
     if len(body) > JSON_LIMIT_BYTES:
         raise _too_large()
     return body

@@ -163,7 +163,7 @@ def test_no_body_makes_a_500_a_hang_or_a_hold_that_stays(new_actor: Callable[...
     seed = int(os.environ.get("FUZZ_SEED", SEED))
     chance = random.Random(seed)  # noqa: S311 - the same bodies every time
     actor = new_actor(balance_nusd=500_000_000_000)
-    actor.upstream.script(actor.space, default={"content": "fine then"}, is_recorded=False)
+    actor.upstream.script(actor.space, default={"tool_calls": [{"name": "f"}]}, is_recorded=False)
     pid = worker_pid(actor.server)
     bodies = [spoiled(chance, actor.model) for _ in range(int(os.environ.get("FUZZ", BODIES)))]
     seen: Counter[int] = Counter()
