@@ -79,6 +79,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         MAX_CONTENT_LENGTH=MOST_BYTES,
     )
     app.json = _Json(app)
+    app.url_map.merge_slashes = False  # `/v1//models` is no path: 404, and no redirect
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     alchemy.init_app(app)
     with app.app_context():
