@@ -7,6 +7,8 @@ serving process has besides: its ledger writer, its heartbeat, its watch over ch
 import logging
 import re
 import sqlite3
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from blueprints.v1 import door
 from errors import (
     InternalError,
     InvalidRequestError,
+    LedgerUnavailableError,
     MethodNotAllowedError,
     NotFoundError,
     TooLargeError,
@@ -38,6 +41,8 @@ from wire import errors as shapes
 log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).parent
+START_PATIENCE_S = 20.0
+START_AGAIN_S = 0.5
 SQLITE_SOUND = (3, 51, 3)
 MOST_BYTES = 30 * 1024 * 1024
 TRANSIENT = (429, 503)
@@ -109,11 +114,29 @@ def serve(app: Flask) -> Runtime:
             "commands while the server is stopped, or use Postgres.",
             sqlite3.sqlite_version,
         )
-    catalog.provision(settings, app.config["TURNPIKE_ENVIRON"])
+    _patiently(lambda: catalog.provision(settings, app.config["TURNPIKE_ENVIRON"]))
     runtime = Runtime(settings)
     use(runtime)
-    runtime.begin()
+    _patiently(runtime.begin)
     return runtime
+
+
+def _patiently(work: Callable[[], object]) -> None:
+    """Do what needs the database, and wait a while for a Postgres that is away.
+
+    A worker that can't start stops the whole server, and with it the calls of the others.
+    """
+    give_up_at = time.monotonic() + START_PATIENCE_S
+    while True:
+        try:
+            work()
+        except LedgerUnavailableError as error:
+            if db.is_sqlite() or time.monotonic() > give_up_at:
+                raise
+            log.warning("the database is away: %s", error.detail)
+            time.sleep(START_AGAIN_S)
+        else:
+            return
 
 
 class _Json(JSONProvider):

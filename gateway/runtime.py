@@ -57,9 +57,12 @@ class Runtime:
         self._is_closed = threading.Event()
 
     def begin(self) -> None:
-        """Start what runs beside the calls: heartbeat and sweep, seals, the watch over changes."""
-        revisions.start_watch()
+        """Start what runs beside the calls: heartbeat and sweep, seals, the watch over changes.
+
+        Raises: LedgerUnavailableError, with nothing started.
+        """
         self.lifeline.beat()
+        revisions.start_watch()
         for name, every_s, work in (
             ("beat", BEAT_S, self.lifeline.beat),
             ("sweep", SWEEP_S, self.lifeline.sweep),

@@ -49,6 +49,7 @@ def settle_surely(runtime: Runtime, settlement: Settlement) -> Settled:
     try:
         return _settle(runtime, settlement)
     except LedgerUnavailableError:
+        settlement.record.charge_nusd = settlement.cost_nusd  # what is told meanwhile
         _in_background(runtime, settlement)
         return Settled(charge_nusd=settlement.cost_nusd)
 

@@ -54,6 +54,9 @@ class Storage:
     """The connection, opened at the first need and again after a fault."""
 
     def __init__(self, *, is_synced: bool) -> None:
+        self.was_cut_off = False
+        """Whether the last transaction failed on a connection of old, before it was committed."""
+
         self._is_synced = is_synced
         self._is_sqlite = db.is_sqlite()
         self._connection: Any = None
@@ -96,7 +99,8 @@ class Storage:
             connection.close()
 
     def _guarded(self) -> Iterator[DriverPen]:
-        is_committing = False
+        is_committing, was_open = False, self._pen is not None
+        self.was_cut_off = False
         try:
             pen = self._begin()
             yield pen
@@ -106,6 +110,7 @@ class Storage:
             self._give_up()
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
                 raise  # a statement of ours makes no sense: the database itself is well
+            self.was_cut_off = was_open and not (is_committing or self._is_sqlite)
             down = LedgerUnavailableError(db.DOWN, detail=str(error), retry_after_s=1)
             down.is_uncertain = is_committing
             raise down from error

@@ -117,6 +117,8 @@ class Writer:
     def _commit(self, batch: list[_Ticket]) -> None:
         batch.sort(key=lambda ticket: ticket.order)
         failure = self._failure_of(batch)
+        if isinstance(failure, LedgerUnavailableError) and self._storage.was_cut_off:
+            failure = self._failure_of(batch)  # on a connection of its own
         if isinstance(failure, LedgerUnavailableError) or (failure is not None and len(batch) == 1):
             for ticket in batch:
                 ticket.error = failure

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 import db
 from gateway.ledger.verify import verify
-from models import Attempt, Generation, Hold, Wallet
+from models import Attempt, Generation, Hold, Wallet, Worker
 from tests.live import Actor, Server
 from tests.servers import make_sqlite_template
 from tests.upstream import Upstream
@@ -20,7 +20,8 @@ T = TypeVar("T")
 INPUT, OUTPUT = 2_500, 20_000
 """Nano-USD a token of every space's `large`."""
 
-SPACES = 100
+SPACES = 16
+"""Taken in turn: a test has the space of an earlier one, and nothing of what was in it."""
 USD = 1_000_000_000
 DEAD = "http://127.0.0.1:9/v1"
 
@@ -122,6 +123,12 @@ def has_no_open_hold() -> bool:
         return not session.scalar(
             select(func.count()).select_from(Hold).where(Hold.state == "open")
         )
+
+
+def has_workers(count: int) -> bool:
+    """Whether so many workers have come up."""
+    with db.reading() as session:
+        return session.scalar(select(func.count()).select_from(Worker)) == count
 
 
 def assert_whole_books(timeout_s: float = 10.0) -> None:
