@@ -19,6 +19,9 @@ from wire.usage import LARGEST_COUNT, Usage
 STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 
 
+_RAW_NULL = msgspec.Raw(b"null")
+
+
 class Delta(msgspec.Struct):
     """Any delta of any event, as loosely typed as upstreams are."""
 
@@ -44,7 +47,7 @@ class Told(msgspec.Struct):
     delta: Delta | None = None
     content_block: dict[str, Any] | None = None
     message: dict[str, msgspec.Raw] | None = None
-    usage: msgspec.Raw | None = None
+    usage: msgspec.Raw = _RAW_NULL
     error: Any = None
 
 

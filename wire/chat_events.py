@@ -70,6 +70,7 @@ class ChatReader:
     def __init__(self) -> None:
         self.is_done = False
         self._has_begun = False
+        self._name = ""
         self._usage: Any = None
         self._stop: str | None = None
         self._open: tuple[str, int] | None = None
@@ -95,6 +96,7 @@ class ChatReader:
         events: list[Event] = []
         if not self._has_begun:
             self._has_begun = True
+            self._name = chunk.id if type(chunk.id) is str else ""
             events.append(
                 Started(
                     id=chunk.id if type(chunk.id) is str else None,
@@ -189,7 +191,7 @@ class ChatReader:
             del self._pending[number]
             index = self._calls[number] = self._next
             head = ToolCall(
-                id=held["id"] or f"call_{number}",
+                id=held["id"] or f"call_{self._name}_{number}",
                 name=held["name"],
                 is_custom="custom" in call,
             )
@@ -248,6 +250,7 @@ class ChatWriter:
         self._after = b',"logprobs":null,"finish_reason":null}]' + tail
         self._blocks: dict[int, Head] = {}
         self._calls: dict[int, int] = {}
+        self._bare: set[int] = set()
         self._thoughts = 0
 
     def write(self, event: Event) -> bytes:
@@ -338,9 +341,16 @@ class ChatWriter:
         number, head = self._calls.get(event.index), self._blocks.get(event.index)
         if number is None or not event.fragment:
             return b""
+        self._bare.discard(event.index)
         is_custom = isinstance(head, ToolCall) and head.is_custom
         kind, field = ("custom", "input") if is_custom else ("function", "arguments")
         return self._chunk({"tool_calls": [{"index": number, kind: {field: event.fragment}}]})
+
+    def stop_block(self, event: BlockStopped) -> bytes:
+        """End a block; a call without arguments has an empty object of them, as OpenAI's have."""
+        if event.index not in self._bare:
+            return b""
+        return self.add_arguments(ArgumentsDelta(event.index, "{}"))
 
     def finish(
         self,
@@ -377,4 +387,5 @@ _WRITERS: dict[type, Any] = {
     ReasoningDelta: ChatWriter.add_thought,
     SignatureDelta: ChatWriter.add_signature,
     ArgumentsDelta: ChatWriter.add_arguments,
+    BlockStopped: ChatWriter.stop_block,
 }

@@ -8,6 +8,7 @@ What reads the answers has the interface of `wire.chat_answer.ChatAnswer` and
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+import clock
 from wire.anthropic_usage import bounded
 from wire.chat_content import Delivered
 from wire.chat_content import Message as DeliveredMessage
@@ -224,7 +225,7 @@ class TranslatedAnswer(_Counted):
             model,
             self.reading.usage if estimate is None else estimate,
             usage_extra,
-            created=created or self._answer.created or 0,
+            created=created or self._answer.created or clock.now_ms() // 1000,
             is_estimated=estimate is not None,
         )
 
