@@ -17,7 +17,9 @@ from gateway import audit, ledger
 from models import Member, User, Workspace
 
 LONGEST_EMAIL = 254
-_EMAIL = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f]+@[^\s@<>()\[\],;:\\\"/?#]+", re.UNICODE)
+    r"[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f]+@[^\s@<>()\[\],;:\\\"/?#\x00-\x1f\x7f]+"
+)
+_EMAIL = re.compile(
 
 
 def create_user(
