@@ -17,9 +17,7 @@ from gateway import audit, ledger
 from models import Member, User, Workspace
 
 LONGEST_EMAIL = 254
-    r"[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f]+@[^\s@<>()\[\],;:\\\"/?#\x00-\x1f\x7f]+"
-)
-_EMAIL = re.compile(
+_EMAIL = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f]+@[^\s@<>()\[\],;:\\\"/?#\x00-\x1f\x7f]+")
 
 
 def create_user(
