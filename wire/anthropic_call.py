@@ -10,6 +10,7 @@ from wire.anthropic_read import OWN_FIELDS
 from wire.anthropic_rules import check_body
 from wire.anthropic_stream import MessagesStream
 from wire.strict_json import decode_object
+from wire.usage import Usage
 
 CLIENT_RUN = ("bash_", "text_editor_", "computer_", "memory_", "browser_")
 """The tools that Anthropic defines and the client runs; any other typed tool is run upstream.
@@ -29,6 +30,7 @@ class MessagesCall:
 
     api: ClassVar[str] = "messages"
     path: ClassVar[str] = "/messages"
+    units: ClassVar[Usage | None] = None
 
     body: dict[str, Any]
     model: str

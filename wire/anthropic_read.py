@@ -40,6 +40,7 @@ FIELDS = {
     "may_call_in_parallel": "tool_choice.disable_parallel_tool_use",
     "is_error": "tool_result.is_error",
     "cache": "cache_control",
+    "thoughts": "messages.thinking",
     "is_shown": "thinking.display",
 }
 

@@ -88,8 +88,10 @@ class _Turns:
         self._turns: list[dict[str, Any]] = []
         self._dropped = dropped
         self._has_system_turns = has_system_turns
+        self._name = "reasoning"
 
     def written(self, request: Request) -> list[dict[str, Any]]:
+        self._name = request.param("thoughts")
         for message in request.system:
             self.system += self._blocks(message.content)
         for index, item in enumerate(request.items):
@@ -115,7 +117,7 @@ class _Turns:
         elif kind is ToolResult:
             self._put("user", [self._result(item)])  # type: ignore[arg-type]
         elif kind is Reasoning:
-            self._put("assistant", _thought(item))  # type: ignore[arg-type]
+            self._put("assistant", self._thought(item))  # type: ignore[arg-type]
         else:
             self._put("assistant", self._other(item))  # type: ignore[arg-type]
 
@@ -174,6 +176,15 @@ class _Turns:
             else:
                 written.append(_WRITERS[type(block)](block, self._dropped))
         return written
+
+    def _thought(self, item: Reasoning) -> list[dict[str, Any]]:
+        """Write thinking that this vendor sealed; it takes none of another's, nor any unsealed."""
+        if item.signed_by != DIALECT:
+            self._dropped.note(self._name)
+            return []
+        if item.encrypted is not None:
+            return [{"type": "redacted_thinking", "data": item.encrypted}]
+        return [{"type": "thinking", "thinking": item.text, "signature": item.signature or ""}]
 
     def _other(self, block: Other) -> list[dict[str, Any]]:
         if block.dialect == DIALECT:
@@ -287,15 +298,6 @@ def _sound_id(told: str) -> str:
     if _ID.fullmatch(told):
         return told
     return f"{_NOT_OF_ID.sub('_', told)}_{zlib.crc32(told.encode()):08x}"
-
-
-def _thought(item: Reasoning) -> list[dict[str, Any]]:
-    """Write thinking that this vendor sealed; it takes none of another's, nor any unsealed."""
-    if item.signed_by != DIALECT:
-        return []
-    if item.encrypted is not None:
-        return [{"type": "redacted_thinking", "data": item.encrypted}]
-    return [{"type": "thinking", "thinking": item.text, "signature": item.signature or ""}]
 
 
 def _add_tools(body: dict[str, Any], request: Request, dropped: Dropped) -> None:

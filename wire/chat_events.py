@@ -292,6 +292,8 @@ class ChatWriter:
             "type": kind,
             kind: {"name": head.name, field: ""},
         }
+        if not head.is_custom:
+            self._bare.add(index)
         written = self._chunk({"tool_calls": [called]})
         if head.signature is not None:
             written += self._seal(head.id, head.signature, head.signed_by)

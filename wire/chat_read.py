@@ -98,6 +98,7 @@ FIELDS = {
     "choices": "n",
     "may_call_in_parallel": "parallel_tool_calls",
     "cache": "cache_control",
+    "thoughts": "messages.reasoning",
     "is_shown": "reasoning.exclude",
     "stop_sequences": "stop",
 }

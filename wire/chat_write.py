@@ -30,7 +30,7 @@ from wire.neutral import (
     own,
     unsupported,
 )
-from wire.neutral_limits import note_foreign, refuse_unsayable
+from wire.neutral_limits import note_extra, note_foreign, refuse_unsayable
 
 SCHEMA_NAME = "output"
 """The dialect insists on a name for a schema; other dialects have none."""
@@ -154,6 +154,8 @@ class _Messages:
             field = thought.signature
             if thought.signed_by == DIALECT and field in ("reasoning", "reasoning_content"):
                 turn[field] = turn.get(field, "") + thought.text
+            else:
+                self._dropped.note(self._request.param("thoughts"))
         self._thoughts.clear()
 
     def _add_result(self, item: ToolResult) -> None:
@@ -191,7 +193,7 @@ class _Messages:
             return ""
         if len(content) == 1:
             only = content[0]
-            if type(only) is Text and only.cache is None:
+            if type(only) is Text and only.cache is None and only.extra is None:
                 return only.text
         parts = []
         for block in content:
@@ -212,6 +214,8 @@ class _Messages:
             part = {"type": "input_audio", "input_audio": _sound(block)}
         else:
             raise TypeError(block)
+        if block.extra is not None:
+            note_extra(block.extra, DIALECT, part["type"], self._dropped)
         if not isinstance(block, Audio) and block.cache is not None:
             _mark(part, block.cache, self._request, self._dropped)
         return part
@@ -331,6 +335,7 @@ def _tool(tool: Tool, request: Request, dropped: Dropped) -> dict[str, Any]:
     written = {"type": kind, kind: described}
     if tool.cache is not None:
         _mark(written, tool.cache, request, dropped)
+    note_extra(tool.extra, DIALECT, "tools", dropped)
     return written
 
 

@@ -4,7 +4,7 @@ Refused is what the client would miss in the answer; dropped is what only nudges
 bill or the vendor's own bookkeeping.
 """
 
-from wire.neutral import Dropped, Request, unsupported
+from wire.neutral import Dropped, Extra, Request, unsupported
 
 _NO_OTHER = "Leave it out, or choose a model whose provider speaks your dialect."
 
@@ -73,3 +73,15 @@ def note_foreign(request: Request, dialect: str, dropped: Dropped) -> None:
             if field in QUIET.get(whose, ()) or value in DEFAULTS.get(field, (None,)):
                 continue
             dropped.note(field)
+
+
+_BOOKKEEPING = frozenset({"block", "is_file", "type"})
+
+
+def note_extra(extra: Extra | None, dialect: str, where: str, dropped: Dropped) -> None:
+    """Note what a part of the request says that this dialect has no word for."""
+    for whose, fields in (extra or {}).items():
+        if whose != dialect:
+            for name, value in fields.items():
+                if name not in _BOOKKEEPING and value:
+                    dropped.note(f"{where}.{name}")

@@ -235,9 +235,9 @@ class TranslatedStream(_Counted):
 
     __slots__ = (
         "_ended",
-        "_has_begun",
         "_reader",
         "_started",
+        "_tail",
         "_writer",
         "bound_input",
         "bound_output",
@@ -254,6 +254,7 @@ class TranslatedStream(_Counted):
         self._writer = writer
         self._ended: Ended | None = None
         self._started: Started | None = None
+        self._tail = b""
         self.bound_input = bound_input
         self.bound_output = bound_output
         self.error: dict[str, Any] | None = None
@@ -305,8 +306,7 @@ class TranslatedStream(_Counted):
     def end(self) -> bool:
         """Tell that upstream's stream has ended; returns `is_done`."""
         if self._ended is None and self.error is None:
-            for event in self._reader.end():
-                self._look(event)
+            self._tail = self._take(self._reader.end()) or b""
         return self.is_done
 
     @property
@@ -327,7 +327,7 @@ class TranslatedStream(_Counted):
     def last_events(self, usage_extra: Mapping[str, Any], estimate: Usage | None) -> bytes:
         """Return what ends a sound stream in the client's dialect."""
         reading = self.reading or MISSING
-        return self._writer.finish(
+        return self._tail + self._writer.finish(
             self._ended or Ended(stop=None),
             reading.usage if estimate is None else estimate,
             usage_extra,
