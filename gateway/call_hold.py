@@ -75,7 +75,8 @@ class CallHold:
     def cover(self, route: Route, output_tokens: int) -> None:
         """Grow a rolling hold that a stream is about to outrun.
 
-        Raises: MoneyError when wallet or caps don't allow it; the hold stays as it is.
+        Raises: MoneyError when wallet or caps don't allow it; LedgerUnavailableError when more has
+        come than is covered. The hold stays as it is.
         """
         if not self.quote.is_rolling or output_tokens + MARGIN_TOKENS <= self.covered_tokens:
             return
@@ -87,7 +88,12 @@ class CallHold:
             return
         needed_nusd = quotes.amount([route], self.quote.input_tokens, target)
         if needed_nusd > self.held_nusd:
-            self._extend(needed_nusd - self.held_nusd)
+            try:
+                self._extend(needed_nusd - self.held_nusd)
+            except LedgerUnavailableError:
+                if output_tokens > self.covered_tokens:
+                    raise
+                return  # what has come is covered: asked again with the next chunk
         self.covered_tokens = target
 
     def _order(self, wanted: Quote) -> None:

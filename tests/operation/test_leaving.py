@@ -111,6 +111,7 @@ def test_a_provider_that_bills_on_is_read_to_its_end_and_paid_what_it_says(
     assert record["pieces_sent"] >= (42 if is_streamed else 1)
 
 
+@pytest.mark.xdist_group("operation-sqlite")
 def test_three_hundred_callers_of_whom_many_leave_never_hear_each_others_words(
     on_sqlite: Server, new_actor: NewActor
 ) -> None:

@@ -242,6 +242,7 @@ def test_a_redirect_is_not_followed_and_no_key_goes_elsewhere(
     assert elsewhere.asked() == []
 
 
+@pytest.mark.slow
 def test_a_client_is_kept_company_while_the_first_token_is_long_in_coming(
     on_sqlite: Server, new_actor: NewActor
 ) -> None:
