@@ -23,6 +23,7 @@ from werkzeug.exceptions import HTTPException
 import db
 from blueprints import site, v1
 from blueprints.v1 import door
+from blueprints.v1.shape import shape_of
 from errors import (
     InternalError,
     InvalidRequestError,
@@ -110,8 +111,8 @@ def serve(app: Flask) -> Runtime:
     telemetry.configure_logs()
     if settings.is_sqlite and sqlite3.sqlite_version_info < SQLITE_SOUND:
         log.warning(
-            "SQLite %s has a defect that two writing processes can meet (3.51.3 mends it): run long "
-            "commands while the server is stopped, or use Postgres.",
+            "SQLite %s has a defect that two writing processes can meet (mended in 3.51.3): run "
+            "long commands while the server is stopped, or use Postgres.",
             sqlite3.sqlite_version,
         )
     _patiently(lambda: catalog.provision(settings, app.config["TURNPIKE_ENVIRON"]))
@@ -181,10 +182,9 @@ def _render(error: TurnpikeError) -> Response:
     if error.detail:
         log.warning("%s: %s", error.code, error.detail, extra={"request_id": g.get("request_id")})
     path = request.path
-    if path.startswith("/api/"):
-        response = _json(shapes.openrouter(error), error)
-    elif door.is_inside(path) or request.accept_mimetypes.best == "application/json":
-        response = _json(shapes.openai(error), error)
+    if door.is_inside(path) or request.accept_mimetypes.best == "application/json":
+        shape = shape_of(path, g.get("request_id", ""))
+        response = _json(shape(error), error)
     else:
         page = render_template("errors/error.html", error=error)
         response = Response(page, status=error.status, mimetype="text/html")

@@ -1,7 +1,7 @@
 """What the line of a paid call asks of its edges: the call's dialect and the client's line."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from wire.usage import Usage
@@ -64,7 +64,8 @@ class Dialect(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a call comes from, for its row and the log."""
+    """Where a call comes from; `headers` are those that its dialect passes on."""
 
     request_id: str
     app: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)

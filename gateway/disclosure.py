@@ -24,9 +24,9 @@ def headers(paid: PaidCall) -> dict[str, str]:
     }
     if paid.hold.quote.is_announced:
         told["X-Turnpike-Max-Tokens"] = str(paid.hold.quote.output_tokens)
-    dropped = paid.dropped_tools(route)
+    dropped = paid.dropped(route)
     if dropped:
-        told["X-Turnpike-Dropped"] = ", ".join(sorted(dropped))
+        told["X-Turnpike-Dropped"] = ", ".join(dropped)
     saved = savings_percent(paid, route)
     if saved is not None:
         told["X-Turnpike-Savings"] = f"{saved}% vs {paid.catalog.options.reference_model}"

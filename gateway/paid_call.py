@@ -29,6 +29,7 @@ from gateway.readings import PlainReading, StreamReading
 from gateway.router import Attempts, CancelledCallError, Reply
 from gateway.runtime import Runtime
 from gateway.settling import fill, settle_surely
+from gateway.spoken import spoken_by
 from gateway.who_pays import End, Evidence, judge
 from providers.base import UpstreamCall
 from wire.usage import LARGEST_COUNT, Usage
@@ -73,6 +74,8 @@ class PaidCall:
         self.is_cut = False
         self.cost_nusd = 0
         self.usage: Usage | None = None
+        self._origin = origin
+        self._spoken: tuple[Route, Any] | None = None
         self._runtime = runtime
         self._routes = routes
         self.catalog = catalog
@@ -174,34 +177,48 @@ class PaidCall:
             self.checkpoint()
 
     def _draft(self, route: Route) -> UpstreamCall:
-        quote, config = self.hold.quote, route.config
+        quote, config, spoken = self.hold.quote, route.config, self._spoken_to(route)
         bound = quote.output_tokens if quote.is_announced else None
         if bound is not None and bound >= quotes.maximum_output(route):
             bound = None
         known = config.supported_parameters
         is_newer = "max_completion_tokens" in known and "max_tokens" not in known
-        body = self.call.upstream_body(
+        body = spoken.upstream_body(
             route.upstream_model,
             bound,
             limit_field="max_completion_tokens" if is_newer else None,
-            without_tools=self.dropped_tools(route),
+            without_tools=self._unpriced_tools(route),
         )
-        return UpstreamCall(self.call.api, self.call.path, body, self.call.is_streamed)
+        path = getattr(spoken, "upstream_path", self.call.path)
+        return UpstreamCall(
+            self.call.api, path, body, self.call.is_streamed, headers=self._origin.headers
+        )
 
-    def dropped_tools(self, route: Route) -> frozenset[str]:
-        """Return the hosted tools that this route doesn't price, and so isn't sent."""
+    def _spoken_to(self, route: Route) -> Any:
+        """Return the call in the dialect of a route's provider."""
+        if self._spoken is None or self._spoken[0] is not route:
+            self._spoken = (route, spoken_by(self.call, route))
+        return self._spoken[1]
+
+    def dropped(self, route: Route) -> list[str]:
+        """Return what of the call this route isn't sent: unpriced tools, and what gets lost."""
+        lost = getattr(self._spoken_to(route), "dropped", ())
+        return sorted({*self._unpriced_tools(route), *lost})
+
+    def _unpriced_tools(self, route: Route) -> frozenset[str]:
         return self.call.hosted_tools - frozenset(route.hosted_tools)
 
     def _new_reading(self, route: Route) -> PlainReading | StreamReading:
         bound_input, bound_output = self._bounds(route)
+        spoken = self._spoken_to(route)
         if not self.call.is_streamed:
             return PlainReading(
-                lambda raw: self.call.parse_answer(
+                lambda raw: spoken.parse_answer(
                     raw, bound_input=bound_input, bound_output=bound_output
                 )
             )
         return StreamReading(
-            self.call.new_stream(
+            spoken.new_stream(
                 self.record.id,
                 route.model_id,
                 created=self.record.created_at // 1000,

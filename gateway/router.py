@@ -27,6 +27,7 @@ from gateway.catalog import Catalog, ModelEntry, Route
 from gateway.keys import Caller
 from gateway.ledger import AttemptRecord
 from gateway.readings import ErrorInAnswer
+from gateway.spoken import can_speak
 from gateway.upstreams import Upstreams
 from providers import failures
 from providers.base import Exchange, Provider, UpstreamCall
@@ -87,7 +88,9 @@ def plan(call: Planned, caller: Caller, catalog: Catalog, seed: int) -> tuple[Ro
             "Top up, or call a model of another class.",
             param="model",
         )
-    routes = [route for route in entry.routes if route.may_serve(call.api)]
+    routes = [
+        route for route in entry.routes if route.may_serve(call.api) and can_speak(call.api, route)
+    ]
     if not routes:
         raise _nothing_serves(entry, call, catalog)
     if call.is_stateful:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from providers.anthropic import Anthropic
 from providers.base import Provider
 from providers.openai_compatible import OpenAICompatible
 from providers.sandbox import Sandbox
@@ -27,6 +28,7 @@ class Place(NamedTuple):
 
 KINDS: dict[str, Callable[[Place], Provider]] = {
     "openai": lambda place: OpenAICompatible(place.origin(), place.transport),
+    "anthropic": lambda place: Anthropic(place.origin(), place.transport),
     "sandbox": lambda place: Sandbox(),
 }
 """Each kind with what makes a provider of it. A new one is a row here."""

@@ -100,7 +100,7 @@ def _wanted() -> frozenset[str] | None:
 def _caller(address: str, wanted: frozenset[str] | None) -> Caller | None:
     if wanted is not None and "none" in wanted:
         return None
-    bearer = _bearer(request.environ.get("HTTP_AUTHORIZATION"))
+    bearer = _bearer(request.environ.get("HTTP_AUTHORIZATION")) or _api_key(request.path)
     if bearer is None:
         if wanted is None:
             return None
@@ -120,6 +120,11 @@ def _bearer(header: str | None) -> str | None:
 def _check_address(address: str) -> None:
     """Spare the database what an address with too many bad keys tries next."""
     _spend(runtime.current().limiter.check, bucket_of(address), STRANGERS_RPM)
+
+
+def _api_key(path: str) -> str | None:
+    """Return the key as Anthropic's clients send it, at messages only."""
+    return request.environ.get("HTTP_X_API_KEY") if "/v1/messages" in path else None
 
 
 def _count(bucket: str, rpm: int) -> None:

@@ -21,10 +21,7 @@ DEFAULT_APIS = {
     "openai": ("chat", "completions", "embeddings", "moderations", "images", "audio"),
     "anthropic": ("messages",),
     "gemini": ("chat", "embeddings"),
-    "sandbox": (
-        "chat", "completions", "responses", "messages",
-        "embeddings", "moderations", "images", "audio",
-    ),
+    "sandbox": ("chat", "completions", "embeddings", "images", "audio"),
 }  # fmt: skip
 """What each kind of provider speaks unless its `apis` say otherwise."""
 
