@@ -71,7 +71,7 @@ def read_request(body: dict[str, Any]) -> Request:
         if body.get(field):
             raise unsupported(field, "this model's provider keeps nothing", "Send all of it again.")
     system = list(_items(body.get("instructions"), "instructions", "system"))
-    items = [item for item in system if not isinstance(item, Message)]
+    items: list[Item] = [item for item in system if not isinstance(item, Message)]
     items += _with_seals(_items(body.get("input"), "input", "user"))
     while items and isinstance(items[0], Message) and items[0].role in _INSTRUCTIONS:
         system.append(items.pop(0))
@@ -113,23 +113,26 @@ def _items(told: Any, param: str, role: Any) -> Iterator[Item]:
             yield Message(role=role, content=(Text(text=told),), param=param)
         return
     for index, item in enumerate(told or ()):
-        yield _item(item, f"{param}[{index}]")
+        yield read_item(item, f"{param}[{index}]")
 
 
 def _with_seals(items: Iterable[Item]) -> Iterator[Item]:
-    """Give a call back the seal that traveled before it."""
-    held: Reasoning | None = None
+    """Give each call back the seal that traveled beside it."""
+    items = list(items)
+    seals = {
+        item.id: item
+        for item in items
+        if isinstance(item, Reasoning) and (item.id or "").startswith(SEALED_CALL)
+    }
     for item in items:
-        if isinstance(item, Reasoning) and (item.id or "").startswith(SEALED_CALL):
-            held = item
-        elif isinstance(item, ToolCall) and held is not None:
+        if isinstance(item, ToolCall) and (held := seals.get(SEALED_CALL + item.id)) is not None:
             yield structs.replace(item, signature=held.signature, signed_by=held.signed_by)
-            held = None
-        else:
+        elif not isinstance(item, Reasoning) or item.id not in seals:
             yield item
 
 
-def _item(item: dict[str, Any], param: str) -> Item:
+def read_item(item: dict[str, Any], param: str) -> Item:
+    """Read an item, of a request or of an answer."""
     kind = item.get("type") or "message"
     read = _READERS.get(kind)
     if read is None or (kind == "message" and type(item.get("role")) is not str):

@@ -211,9 +211,12 @@ class ResponsesStream:
             if texts_of(item) or item.get("type") not in ("message", "reasoning"):
                 self.has_content = True
                 deliver(self._delivered, item)
-        elif told.output_index not in self._has_deltas and texts_of(item):
+        elif not self._has_delta(told.output_index) and texts_of(item):
             self.has_content = True
             deliver(self._delivered, item)
+
+    def _has_delta(self, output_index: object) -> bool:
+        return type(output_index) is int and output_index in self._has_deltas
 
     def _take_response(self, told: Told, data: bytes) -> bytes | None:
         fields = told.response or {}
