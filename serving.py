@@ -7,6 +7,7 @@ it until the grace is over; here such connections are closed as soon as the serv
 import contextlib
 import json
 import logging
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -85,8 +86,11 @@ def linger(sock: Any) -> None:
             left -= len(data)
 
 
+KEY = re.compile(r"\b(tp_live_|tp_mgmt_|sk-)[\w-]{8,}")
+
+
 class JsonLine(logging.Formatter):
-    """A record as one line of JSON, its traceback within."""
+    """A record as one line of JSON, its traceback within, less what looks like a key."""
 
     @override
     def format(self, record: logging.LogRecord) -> str:
@@ -98,7 +102,7 @@ class JsonLine(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return KEY.sub(r"\1…", json.dumps(line, ensure_ascii=False))
 
 
 class Log(glogging.Logger):  # type: ignore[misc]

@@ -1,12 +1,14 @@
 """The log is a line of JSON each, whatever was sent; no secret is there, nor told elsewhere."""
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from serving import JsonLine
 from tests.live import Actor, Server, config_for, make_actor
 from tests.servers import engine_in_use, make_sqlite_template
 from tests.upstream import Upstream
@@ -121,6 +123,17 @@ def test_no_secret_and_no_text_is_in_the_log_in_metrics_or_in_errors(
     for secret in secrets:
         assert secret.encode() not in logged, secret
         assert [text for text in said if secret.encode() in text] == [], secret
+
+
+def test_a_key_in_a_traceback_is_struck_out() -> None:
+    error = ValueError("Bearer tp_live_abcdefghijklmnop and sk-upstream-1-canary\nX")
+    told = (ValueError, error, None)
+    record = logging.LogRecord("app", logging.ERROR, __file__, 1, "odd", None, told)
+    line = JsonLine().format(record)
+    assert "\n" not in line
+    assert "abcdefghijklmnop" not in line
+    assert "canary" not in line
+    assert json.loads(line)["traceback"].endswith("X")
 
 
 def test_a_generation_is_one_line_with_ids_counts_and_money(
