@@ -9,8 +9,6 @@ from gateway.catalog import AliasEntry, ModelEntry, Route, with_markup
 from gateway.pricing import Price
 from money import per_unit
 
-LARGEST_PAGE = 1000
-
 PRICE_NAMES = {
     "prompt": "input",
     "completion": "output",
@@ -40,7 +38,7 @@ def models(filters: Mapping[str, str]) -> tuple[list[dict[str, Any]], int]:
         if name in filters:
             rows = [row for row in rows if keep(row, filters[name].lower())]
     start = _whole(filters, "offset", 0)
-    return rows[start : start + _whole(filters, "limit", LARGEST_PAGE)], len(rows)
+    return rows[start : start + _whole(filters, "limit", len(rows))], len(rows)
 
 
 def model(model_id: str) -> dict[str, Any]:
@@ -165,7 +163,7 @@ def _whole(filters: Mapping[str, str], name: str, otherwise: int) -> int:
         raise InvalidParameterError(
             f"{name} must be a whole number from 0 up. Send up to six digits.", param=name
         )
-    return min(int(text), LARGEST_PAGE) if name == "limit" else int(text)
+    return int(text)
 
 
 def _wanted(text: str) -> set[str]:
