@@ -118,12 +118,12 @@ def test_a_stream_that_needs_more_while_the_file_is_locked_gets_it_afterwards(
         server.start()
         try:
             carol = new_actor(server, balance_nusd=10**12)
-            carol.provider_will(words=2000, hold_before=700, gap_s=0.002)
+            carol.provider_will(words=2000, hold_before=400, gap_s=0.002)
             stream = carol.open_stream("go")
             events: list[Any] = []
             reader = threading.Thread(target=lambda: events.extend(stream.events()))
             reader.start()
-            carol.upstream.wait_for(carol.space, lambda records: records[0]["pieces_sent"] == 700)
+            carol.upstream.wait_for(carol.space, lambda records: records[0]["pieces_sent"] == 400)
             locker = sqlite3.connect(tmp_path / "turnpike.db", isolation_level=None)
             locker.execute("BEGIN IMMEDIATE")
             carol.upstream.release(carol.space)
