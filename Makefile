@@ -20,6 +20,7 @@ setup-dev:
 	@scripts/install requirements-dev.txt
 
 run: setup ## Migrate the database and serve; SIGINT or SIGTERM drains and stops
+	@$(BIN)/python gunicorn.conf.py # a bad setting is one sentence, before anything is touched
 	@$(BIN)/flask db upgrade
 	@exec $(BIN)/gunicorn --config gunicorn.conf.py wsgi:application
 
@@ -36,7 +37,6 @@ bench: setup-dev ## Measure this checkout against its own local provider; option
 	@$(BIN)/python -m bench $(ARGS)
 
 seed: setup ## Add a demo workspace with 30 days of usage
-	@$(BIN)/flask db upgrade
 	@$(BIN)/flask seed
 
 shots: ## Photograph pages of a running server into instance/shots; PAGES="/ /login"

@@ -26,7 +26,7 @@ MARKS = ("alembic_version", "workspaces", "transfers")
 def upgrade(*, as_json: bool) -> None:
     """Bring the database to the newest schema."""
     with nobody_serves("migrate"):
-        was_current = migrations.is_current(db.engine())
+        was_current = is_current()
         if not was_current:
             migrations.upgrade(db.engine())
     text = "The database has the newest schema already." if was_current else "Migrated."
@@ -62,13 +62,28 @@ def restore(*, file: Path, as_json: bool) -> None:
             _copy(file, draft)
             _check(draft, file)
             _empty_log(target)
-        was_current = migrations.is_current(db.engine())
+        was_current = is_current()
     more = "" if was_current else " It has an older schema: run `flask db upgrade`."
     emit(
         {"ok": True, "is_current": was_current},
         as_json=as_json,
         text=f"Restored {file}.{more} Then run `flask ledger verify`.",
     )
+
+
+def prepare() -> None:
+    """Bring a database that isn't there yet, or is an older one, to the newest schema.
+
+    Raises: Refused while a server runs on an older one.
+    """
+    if not is_current():
+        with nobody_serves("migrate"):
+            migrations.upgrade(db.engine())
+
+
+def is_current() -> bool:
+    """Whether the database has the newest schema."""
+    return migrations.is_current(db.engine())
 
 
 @contextmanager

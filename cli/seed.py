@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 import clock
 import db
 from cli import demo
+from cli.database import prepare
 from cli.output import AS_JSON, Command, emit
 from gateway import audit, keys, ledger, setup
 from gateway.ledger.writer import Writer
@@ -25,6 +26,7 @@ ACTOR = "seed"
 @AS_JSON
 def seed(*, as_json: bool) -> None:
     """Add a demo workspace with thirty days of usage; run again, it only adds what is missing."""
+    prepare()
     key = None
     with db.reading() as session:
         is_there = session.get(Workspace, demo.WORKSPACE) is not None
