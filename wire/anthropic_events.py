@@ -50,7 +50,7 @@ class MessagesReader:
             return _NO_EVENTS
         told = read_event(data)
         if told.type == "content_block_delta":
-            return _delta(told.index, told.delta, data)
+            return _delta(told.index or 0, told.delta)
         read = getattr(self, f"_on_{told.type}", None)
         return read(told) if read is not None else _NO_EVENTS
 
@@ -66,7 +66,7 @@ class MessagesReader:
         )
 
     def _on_content_block_start(self, told: Told) -> Sequence[Event]:
-        block, index = told.content_block or {}, told.index
+        block, index = told.content_block or {}, told.index or 0
         head = _head(block)
         if isinstance(head, ToolCall) and block.get("input"):
             arguments = encode(block["input"]).decode()
@@ -76,7 +76,7 @@ class MessagesReader:
         return (BlockStarted(index, head),)
 
     def _on_content_block_stop(self, told: Told) -> Sequence[Event]:
-        return (BlockStopped(told.index),)
+        return (BlockStopped(told.index or 0),)
 
     def _on_message_delta(self, told: Told) -> Sequence[Event]:
         self._usage = merged(self._usage, usage_value(told.usage))
@@ -122,8 +122,7 @@ def _head(block: dict[str, Any]) -> Head:
     return Other(dialect=DIALECT, kind=str(kind), value=block)
 
 
-def _delta(index: Any, delta: Delta | None, data: bytes) -> Sequence[Event]:
-    del data
+def _delta(index: int, delta: Delta | None) -> Sequence[Event]:
     if delta is None:
         return _NO_EVENTS
     kind = delta.type

@@ -110,14 +110,12 @@ class MessagesUpstream:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ValueError("it isn't a message") from error
         failure = error_object(fields.get("error"))
-        content = fields.get("content")
+        content, told = fields.get("content"), fields.get("stop_reason")
         if failure is None and not isinstance(content, list):
             raise ValueError("it has neither content nor an error")
         return Answer(
             items=_items(content or []),
-            stop=FROM_MESSAGES.get(fields.get("stop_reason") or "", Stop.END)
-            if fields.get("stop_reason")
-            else None,
+            stop=FROM_MESSAGES.get(told, Stop.END) if isinstance(told, str) else None,
             stop_sequence=fields.get("stop_sequence"),
             reading=read_usage(fields.get("usage")),
             id=fields.get("id") if isinstance(fields.get("id"), str) else None,

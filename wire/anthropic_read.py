@@ -190,7 +190,8 @@ def _document(block: dict[str, Any], param: str) -> Block:
 
 def _search_result(block: dict[str, Any], param: str) -> Block:
     """Read what a search found: a text to others, and itself again to its own dialect."""
-    texts = [part.get("text", "") for part in block.get("content") or () if type(part) is dict]
+    content = block.get("content")
+    texts = [content] if type(content) is str else [str(p.get("text", "")) for p in content or ()]
     head = f"{block.get('title') or ''} ({block.get('source') or ''})"
     return Document(
         text="\n".join([head, *texts]),

@@ -22,8 +22,8 @@ from wire.chat_rules import (
     refuse,
 )
 
-ROLES = frozenset({"user", "assistant", "system"})
-CHOICES = frozenset({"auto", "any", "tool", "none"})
+_ROLES = ("assistant", "system", "user")
+_CHOICES = ("auto", "any", "tool", "none")
 
 _LEAVE_OUT = "Send that, or leave the field out."
 _FORMAT = "Check the message format."
@@ -77,7 +77,7 @@ def _tools(param: str, value: Any) -> None:
 
 
 def _tool_choice(param: str, value: Any) -> None:
-    if type(value) is not dict or value.get("type") not in CHOICES:
+    if type(value) is not dict or value.get("type") not in _CHOICES:
         refuse(param, "must be an object whose `type` is auto, any, tool or none", _LEAVE_OUT)
     if value["type"] == "tool" and type(value.get("name")) is not str:
         refuse(f"{param}.name", "must be the name of a tool", "Name the tool.")
@@ -124,6 +124,13 @@ def _forbidden(param: str, value: Any) -> None:
 
 _object = _kind(dict, "an object")
 
+
+def _output_config(param: str, value: Any) -> None:
+    _object(param, value)
+    if type(value.get("effort")) not in (str, type(None)):
+        refuse(f"{param}.effort", "must be a string", _LEAVE_OUT)
+
+
 RULES: dict[str, Rule] = {
     "max_tokens": _number(0, LARGEST_LIMIT, is_whole=True),
     "temperature": _number(0, 1),
@@ -135,7 +142,7 @@ RULES: dict[str, Rule] = {
     "tools": _tools,
     "tool_choice": _tool_choice,
     "thinking": _thinking,
-    "output_config": _object,
+    "output_config": _output_config,
     "metadata": _object,
     "service_tier": _one_of("auto", "standard_only"),
     "speed": _one_of("standard"),
@@ -176,8 +183,8 @@ def _check_messages(messages: Any) -> set[str]:
     for index, message in enumerate(messages):
         if type(message) is not dict:
             refuse(f"messages[{index}]", "must be an object", _FORMAT)
-        if message.get("role") not in ROLES:
-            refuse(f"messages[{index}].role", f"must be one of {', '.join(sorted(ROLES))}", _FORMAT)
+        if message.get("role") not in _ROLES:
+            refuse(f"messages[{index}].role", f"must be one of {', '.join(_ROLES)}", _FORMAT)
         content = message.get("content")
         if content is not None and type(content) is not str:
             _check_blocks(f"messages[{index}].content", content, needs)
@@ -198,8 +205,8 @@ def _check_blocks(param: str, blocks: Any, needs: set[str]) -> None:
             needs.add(_SOURCED[kind])
             if block["source"].get("type") == "file":
                 needs.add("state")
-        elif kind == "tool_result" and type(block.get("content")) is list:
-            _check_blocks(f"{param}[{index}].content", block["content"], needs)
+        elif kind in _NESTED and type(content := block.get("content")) not in (str, type(None)):
+            _check_blocks(f"{param}[{index}].content", content, needs)
 
 
 def _check_source(param: str, source: Any) -> None:
@@ -217,5 +224,6 @@ _FIELDS = {
     "tool_use": ("id", "name"),
     "tool_result": ("tool_use_id",),
 }
+_NESTED = ("tool_result", "search_result")
 _SOURCED = {"image": "image", "document": "file"}
 _SOURCES = {"base64": "data", "text": "data", "url": "url", "file": "file_id"}

@@ -26,15 +26,15 @@ class Delta(msgspec.Struct):
     """Any delta of any event, as loosely typed as upstreams are."""
 
     type: Any = None
-    text: Any = None
-    thinking: Any = None
-    signature: Any = None
-    partial_json: Any = None
+    text: str | None = None
+    thinking: str | None = None
+    signature: str | None = None
+    partial_json: str | None = None
     stop_reason: Any = None
     stop_sequence: Any = None
 
     @property
-    def piece(self) -> Any:
+    def piece(self) -> str | None:
         """What a caller gets with it; a signature is nothing that counts."""
         return self.text or self.thinking or self.partial_json
 
@@ -43,7 +43,7 @@ class Told(msgspec.Struct):
     """One event."""
 
     type: str
-    index: Any = None
+    index: int | None = None
     delta: Delta | None = None
     content_block: dict[str, Any] | None = None
     message: dict[str, msgspec.Raw] | None = None
@@ -157,7 +157,7 @@ class MessagesStream:
 
     def _take_piece(self, delta: Delta | None) -> None:
         piece = delta.piece if delta is not None else None
-        if type(piece) is str:
+        if piece:
             self.has_content = True
             self._delivered.add(Message(content=piece))
 

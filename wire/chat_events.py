@@ -145,7 +145,7 @@ class ChatReader:
         if delta.images:
             yield from self._read_images(delta.images)
         if delta.tool_calls:
-            for call in delta.tool_calls:
+            for call in delta.tool_calls if type(delta.tool_calls) is list else ():
                 yield from self._read_call(call)
         elif delta.function_call:
             yield from self._read_call({"index": 0, "function": delta.function_call})
@@ -178,13 +178,14 @@ class ChatReader:
             return
         number = call.get("index")
         number = number if type(number) is int else len(self._calls)
-        asked = call.get("function") or call.get("custom") or {}
-        fragment = asked.get("arguments") or asked.get("input") or ""
+        asked = call.get("function") or call.get("custom")
+        asked = asked if type(asked) is dict else {}
+        fragment = _text(asked.get("arguments") or asked.get("input"))
         index = self._calls.get(number)
         if index is None:
             held = self._pending.setdefault(number, {"id": "", "name": "", "arguments": ""})
-            held["id"] = held["id"] or call.get("id") or ""
-            held["name"] = held["name"] or asked.get("name") or ""
+            held["id"] = held["id"] or _text(call.get("id"))
+            held["name"] = held["name"] or _text(asked.get("name"))
             held["arguments"] += fragment
             if not held["name"]:
                 return
@@ -218,6 +219,10 @@ class ChatReader:
     def reading(self) -> Reading:
         """What the usage said so far."""
         return read_usage(self._usage)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _text_of_parts(parts: Any) -> str:

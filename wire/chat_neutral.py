@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from errors import InvalidParameterError
 from wire.chat_content import error_object
 from wire.chat_events import FORMAT_OF, ChatReader, ChatWriter
 from wire.chat_read import read_call, read_content, read_request
@@ -121,10 +122,14 @@ class ChatUpstream:
         told = choice.get("finish_reason")
         if told == "error" or choice.get("error"):
             failure = failure or error_object(choice.get("error")) or {"message": "unknown error"}
+        try:
+            items = _items(_object(choice.get("message") or {}))
+        except (KeyError, TypeError, AttributeError, InvalidParameterError) as error:
+            raise ValueError("it has a message that makes no sense") from error
         usage = fields.get("usage")
         created = fields.get("created")
         return Answer(
-            items=_items(_object(choice.get("message") or {})),
+            items=items,
             stop=FROM_CHAT.get(told, Stop.END) if isinstance(told, str) else None,
             reading=read_usage(choice.get("usage") if usage is None else usage),
             id=fields.get("id") if isinstance(fields.get("id"), str) else None,
@@ -146,10 +151,7 @@ def _object(value: Any) -> dict[str, Any]:
 def _items(message: dict[str, Any]) -> tuple[Item, ...]:
     items: list[Item] = list(read_reasoning(message))
     content = message.get("content")
-    try:
-        said = list(read_content(content, "content"))
-    except (KeyError, TypeError) as error:
-        raise ValueError("its content is neither text nor parts") from error
+    said = list(read_content(content, "content"))
     if message.get("refusal"):
         said.append(Refusal(text=str(message["refusal"])))
     for image in message.get("images") or ():

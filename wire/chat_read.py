@@ -119,10 +119,12 @@ def _assistant(message: dict[str, Any], param: str) -> Iterator[Item]:
     yield from read_reasoning(message)
     blocks = read_content(message.get("content"), f"{param}.content")
     if message.get("refusal"):
-        blocks += (Refusal(text=message["refusal"]),)
-    if (sound := message.get("audio")) is not None:
+        blocks += (Refusal(text=str(message["refusal"])),)
+    if type(sound := message.get("audio")) is dict:
         blocks += (Audio(file_id=sound.get("id"), param=f"{param}.audio"),)
-    calls = message.get("tool_calls") or ()
+    calls = message.get("tool_calls") or []
+    if type(calls) is not list:
+        raise invalid(f"{param}.tool_calls", "must be a list", "Check the message format.")
     if blocks or not calls:
         yield Message(role="assistant", content=blocks, name=message.get("name"), param=param)
     seals = seals_by_call(message)
@@ -140,7 +142,7 @@ def read_call(call: Any, param: str, seals: dict[str, tuple[str, str]]) -> ToolC
     if type(asked) is not dict or type(asked.get("name")) is not str:
         raise invalid(param, "must be an object with a `name`", "Check the format of the call.")
     text = asked.get("input" if kind == "custom" else "arguments")
-    signature, signed_by = seals.get(call.get("id") or "", (None, None))
+    signature, signed_by = seals.get(str(call.get("id")), (None, None))
     return ToolCall(
         id=str(call.get("id") or ""),
         name=asked["name"],
@@ -273,9 +275,11 @@ def _tool_choice(choice: Any) -> ToolChoice | None:
         return ToolChoice(mode=mode)
     kind = choice.get("type")
     if kind == "allowed_tools":
-        allowed = choice.get("allowed_tools") or {}
-        names = tuple(_named(tool) for tool in allowed.get("tools") or ())
-        mode = _MODES.get(allowed.get("mode") or "auto", "auto")
+        allowed = choice.get("allowed_tools")
+        if type(allowed) is not dict or type(allowed.get("tools")) is not list:
+            raise invalid("tool_choice", "must name the allowed tools", "Check its format.")
+        names = tuple(_named(tool) for tool in allowed["tools"])
+        mode = _MODES.get(str(allowed.get("mode")), "auto")
         return ToolChoice(mode=mode, names=names)
     return ToolChoice(mode="named", names=(_named(choice),))
 
@@ -294,7 +298,7 @@ def _shape(form: Any) -> OutputShape | None:
         return None
     if kind == "json_object":
         return OutputShape()
-    described = form.get(kind)
+    described = form.get("json_schema")
     if kind != "json_schema" or type(described) is not dict:
         raise invalid("response_format", "must be text, json_object or json_schema", "Send one.")
     return OutputShape(
@@ -328,6 +332,10 @@ def _thinking(body: dict[str, Any]) -> Thinking | None:
     if effort is None and not asked:
         return None
     asked = asked or {}
+    if type(asked.get("max_tokens")) not in (int, type(None)):
+        raise invalid("reasoning.max_tokens", "must be an integer", "Send one.")
+    if type(asked.get("effort")) not in (str, type(None)):
+        raise invalid("reasoning.effort", "must be a string", "Send one.")
     excluded = asked.get("exclude")
     return Thinking(
         effort=effort or asked.get("effort"),

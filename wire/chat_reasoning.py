@@ -44,7 +44,7 @@ def _merged(details: list[Any]) -> list[dict[str, Any]]:
         if detail.get("type") == "reasoning.text" == last.get("type") and (
             detail.get("index", 0) == last.get("index", 0) and not last.get("signature")
         ):
-            text = (last.get("text") or "") + (detail.get("text") or "")
+            text = _text(last, "text") + _text(detail, "text")
             merged[-1] = {**last, **detail, "text": text}
         else:
             merged.append(detail)
@@ -56,9 +56,9 @@ def _detail(detail: dict[str, Any]) -> Reasoning | None:
     signed_by = FORMATS.get(told) if type(told) is str else None
     common: dict[str, Any] = {"signed_by": signed_by, "id": detail.get("id")}
     if kind == "reasoning.text":
-        return Reasoning(text=detail.get("text") or "", signature=detail.get("signature"), **common)
+        return Reasoning(text=_text(detail, "text"), signature=detail.get("signature"), **common)
     if kind == "reasoning.summary":
-        return Reasoning(summary=(detail.get("summary") or "",), **common)
+        return Reasoning(summary=(_text(detail, "summary"),), **common)
     if kind == "reasoning.encrypted" and not _is_of_call(detail):
         return Reasoning(encrypted=detail.get("data"), **common)
     return None
@@ -75,7 +75,12 @@ def seals_by_call(message: dict[str, Any]) -> dict[str, tuple[str, str]]:
     if type(details) is not list:
         return {}
     return {
-        detail["id"]: (detail.get("data") or "", "gemini")
+        str(detail["id"]): (detail.get("data") or "", "gemini")
         for detail in details
         if type(detail) is dict and _is_of_call(detail)
     }
+
+
+def _text(detail: dict[str, Any], field: str) -> str:
+    value = detail.get(field)
+    return value if isinstance(value, str) else ""

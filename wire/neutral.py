@@ -234,6 +234,9 @@ class Thinking(msgspec.Struct, frozen=True, kw_only=True):
 
 NO_SAMPLING = Sampling()
 
+MOST_DROPPED = 40
+LONGEST_DROPPED = 100
+
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What a client asks for.
@@ -307,9 +310,13 @@ class Dropped:
         self._names: dict[str, None] = {}
 
     def note(self, name: str) -> None:
-        """Add a field, by the client's name of it; an empty name is none."""
-        if name:
-            self._names[name] = None
+        """Add a field, by the client's name of it; an empty name is none.
+
+        A name may hold what the client wrote: it is made fit for a header's value.
+        """
+        if name and len(self._names) < MOST_DROPPED:
+            told = "".join(c if c.isascii() and c.isprintable() else "?" for c in name)
+            self._names[told[:LONGEST_DROPPED].replace(",", "?")] = None
 
     @property
     def names(self) -> tuple[str, ...]:

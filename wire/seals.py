@@ -36,9 +36,9 @@ def seal_of_call(call: ToolCall) -> str:
     return seal(held)
 
 
-def unseal(text: str) -> dict[str, Any] | None:
+def unseal(text: object) -> dict[str, Any] | None:
     """Return the fields of a `Reasoning` that `seal` hid; None for a seal that isn't ours."""
-    if not text.startswith(MARK):
+    if not isinstance(text, str) or not text.startswith(MARK):
         return None
     try:
         held = _decode(base64.b64decode(text[len(MARK) :], validate=True))
