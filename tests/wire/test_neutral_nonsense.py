@@ -66,11 +66,11 @@ CHUNKS = [
         {"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{"}}]},
     )
 ]
-PAIRS = {
+PAIRS: dict[str, tuple[Any, Any, Any, Any]] = {
     "chat": (ChatCall, CHAT, chat_neutral.CLIENT, anthropic_neutral.UPSTREAM),
     "messages": (MessagesCall, MESSAGES, anthropic_neutral.CLIENT, chat_neutral.UPSTREAM),
 }
-ANSWERS = {
+ANSWERS: dict[str, tuple[Any, Any]] = {
     "chat": (RECORDED["answers"]["tools"], RECORDED["streams"]["tools"]),
     "messages": (COMPLETION, CHUNKS),
 }
