@@ -74,7 +74,22 @@ ANSWERS: dict[str, tuple[Any, Any]] = {
     "chat": (RECORDED["answers"]["tools"], RECORDED["streams"]["tools"]),
     "messages": (COMPLETION, CHUNKS),
 }
-ODD = [None, 5, -1, "x", "", [], {}, [5], ["x"], [{}], {"type": "x"}, {"type": 5}, True, 1.5]
+ODD: list[Any] = [
+    None,
+    5,
+    -1,
+    "x",
+    "",
+    [],
+    {},
+    [5],
+    ["x"],
+    [{}],
+    {"type": "x"},
+    {"type": 5},
+    True,
+    1.5,
+]
 BOUNDS = {"bound_input": 10**9, "bound_output": 10**9}
 
 
