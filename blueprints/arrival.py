@@ -47,6 +47,8 @@ def bucket_of(address: str) -> str:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return "address:unknown"
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
     if parsed.version == 6:
         return f"address:{ipaddress.ip_network((parsed, 64), strict=False).network_address}"
     return f"address:{parsed}"

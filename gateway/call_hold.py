@@ -21,7 +21,7 @@ from gateway.ledger import GenerationRecord, HoldOrder, Refusal, verbs
 from gateway.quotes import Bounded, Quote
 from gateway.runtime import Runtime
 from gateway.settling import abandon
-from gateway.windows import resets_at_ms, starts_on
+from gateway.windows import starts_on
 from models import Cap
 from money import print_usd
 
@@ -178,7 +178,7 @@ class CallHold:
             cap = session.get(Cap, cap_id)
         if cap is None:
             return SpendingCapError("A spending limit stands in the way. Try again.", facts=facts)
-        resets_ms = resets_at_ms(cap.period, self._record.day, self._caller.time_zone)
+        resets_ms = self._caller.calendar.resets_at_ms(cap.period, self._record.day)
         resets = clock.iso(resets_ms) if resets_ms is not None else None
         facts |= {
             "limit_source": cap.subject,

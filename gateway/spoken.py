@@ -9,17 +9,20 @@ from gateway.catalog import Route
 from gateway.dialects import Dialect
 from wire import anthropic_neutral, chat_neutral
 from wire.neutral_answer import Client, Upstream
+from wire.responses_neutral import ResponsesClient, ResponsesUpstream
 from wire.translated import TranslatedCall
 
 CLIENTS: dict[str, Client] = {
     "chat": chat_neutral.CLIENT,
     "messages": anthropic_neutral.CLIENT,
+    "responses": ResponsesClient(),
 }
 """The dialects that can be translated, as clients speak them."""
 
 UPSTREAMS: dict[str, Upstream] = {
     "chat": chat_neutral.UPSTREAM,
     "messages": anthropic_neutral.UPSTREAM,
+    "responses": ResponsesUpstream(),
 }
 """The dialects that can be translated to, in the order in which a provider's are preferred."""
 

@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "payments": STOREY_0 | {"money", "settings"},
     "gateway": STOREY_4,
     "blueprints": {"gateway", "wire", "errors", "settings", "ids"},
-    "cli": STOREY_4 | {"gateway"},
+    "cli": STOREY_4 | {"gateway", "migrations"},
     "app": STOREY_4 | {"gateway", "blueprints", "cli"},
     "wsgi": {"app"},
     "refusals": {"blueprints", "gateway", "wire", "errors", "ids"},

@@ -10,6 +10,7 @@ from wire.responses_answer import ResponsesAnswer
 from wire.responses_rules import TOOL_BRINGERS, all_tools, check_body
 from wire.responses_stream import ResponsesStream
 from wire.strict_json import decode_object
+from wire.usage import Usage
 
 OWN_FIELDS = OWN_CHAT_FIELDS - {"background"}
 """What is said to the gateway and never goes upstream; here `background` is the dialect's own."""
@@ -40,6 +41,7 @@ class ResponsesCall:
 
     api: ClassVar[str] = "responses"
     path: ClassVar[str] = "/responses"
+    units: ClassVar[Usage | None] = None
 
     body: dict[str, Any]
     model: str

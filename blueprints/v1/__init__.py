@@ -2,9 +2,9 @@
 
 from flask import Blueprint, Flask
 
-from blueprints.v1 import account, chat, images, messages, models, vectors
+from blueprints.v1 import account, chat, images, messages, models, responses, vectors
 
-RESOURCES = (chat.bp, messages.bp, vectors.bp, images.bp, account.bp)
+RESOURCES = (chat.bp, responses.bp, messages.bp, vectors.bp, images.bp, account.bp)
 """What answers alike under both prefixes."""
 
 
