@@ -189,10 +189,11 @@ class PaidCall:
             limit_field="max_completion_tokens" if is_newer else None,
             without_tools=self._unpriced_tools(route),
         )
-        path = getattr(spoken, "upstream_path", self.call.path)
-        return UpstreamCall(
-            self.call.api, path, body, self.call.is_streamed, headers=self._origin.headers
-        )
+        if spoken is self.call:
+            path, headers = self.call.path, self._origin.headers
+        else:
+            path, headers = spoken.upstream_path, {}
+        return UpstreamCall(self.call.api, path, body, self.call.is_streamed, headers=headers)
 
     def _spoken_to(self, route: Route) -> Any:
         """Return the call in the dialect of a route's provider."""

@@ -11,9 +11,11 @@ from providers.base import Exchange, Provider, UpstreamCall
 from providers.transport import ConnectFailedError, Origin, Transport
 
 VERSION = "2023-06-01"
-"""Source: https://docs.anthropic.com/en/api/versioning (read 2026-11-21)."""
+"""What translated calls are written for; a client's own version goes with its own call.
 
-FORWARDED = ("anthropic-beta",)
+Source: https://docs.anthropic.com/en/api/versioning (read 2026-11-21)."""
+
+FORWARDED = ("anthropic-beta", "anthropic-version")
 """What of a client's headers concerns the provider."""
 
 _ENCODER = msgspec.json.Encoder()
@@ -30,12 +32,12 @@ class Anthropic(Provider):
 
     @override
     def open(self, call: UpstreamCall, api_key: str, deadline_s: float) -> Exchange:
-        headers = {name: call.headers[name] for name in FORWARDED if name in call.headers}
+        headers = {"anthropic-version": VERSION}
+        headers |= {name: call.headers[name] for name in FORWARDED if name in call.headers}
         if api_key:
             if not api_key.isascii() or not api_key.isprintable():
                 raise ConnectFailedError("the key has a character that no header can carry")
             headers["x-api-key"] = api_key
-        headers["anthropic-version"] = VERSION
         headers["Accept"] = "text/event-stream" if call.is_streamed else "application/json"
         headers["Content-Type"] = call.content_type
         body = call.body if isinstance(call.body, bytes) else _ENCODER.encode(call.body)

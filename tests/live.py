@@ -32,7 +32,7 @@ GUNICORN = Path(sys.executable).with_name("gunicorn")
 FLASK = Path(sys.executable).with_name("flask")
 START_S = 30.0
 INPUT_USD, OUTPUT_USD = "2.50", "20.00"
-SPACES = 400
+SPACES = 200
 
 
 def free_port() -> int:
@@ -55,6 +55,23 @@ kind = "openai"
 base_url = "{upstream.base_url(f"s{number}")}"
 api_key = "sk-upstream-{number}-canary"
 private_network = true
+
+[[providers]]
+slug = "a{number}"
+kind = "anthropic"
+base_url = "{upstream.base_url(f"s{number}")}"
+api_key = "sk-ant-{number}-canary"
+private_network = true
+
+[[models]]
+id = "s{number}/claude"
+context_length = 200000
+max_output_tokens = 16384
+input = ["text", "image"]
+price = {{ input = "{INPUT_USD}", output = "{OUTPUT_USD}", cached_input = "0.25", cache_write = "3.75" }}
+[[models.endpoints]]
+provider = "a{number}"
+upstream_model = "claude-sonnet-4-5"
 
 [[models]]
 id = "s{number}/large"

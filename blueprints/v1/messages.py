@@ -10,7 +10,7 @@ from wire.anthropic_call import MessagesCall, count_tokens
 
 bp = Blueprint("messages", __name__)
 
-FORWARDED = ("anthropic-beta",)
+FORWARDED = ("anthropic-beta", "anthropic-version")
 
 
 @bp.post("/messages")
