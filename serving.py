@@ -173,5 +173,10 @@ class Worker(GeventWorker):  # type: ignore[misc]
         gevent.spawn(runtime.drain, self.cfg.graceful_timeout - GRACE_S)
         while True:
             for greenlet, timer in list(self._waiting.items()):
-                gevent.kill(greenlet, exception=timer)
+                gevent.get_hub().loop.run_callback(self._let_go, greenlet, timer)
             gevent.sleep(0.1)
+
+    def _let_go(self, greenlet: Any, timer: gevent.Timeout) -> None:
+        """End a wait, unless the request that it was for has come in the meantime."""
+        if self._waiting.get(greenlet) is timer:
+            greenlet.throw(timer)

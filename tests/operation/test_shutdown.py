@@ -95,20 +95,25 @@ def test_a_request_on_a_kept_connection_during_the_drain_is_told_to_come_back(
             assert server.process is not None
             alice = new_actor(server)
             alice.provider_will(words=3, hold_before=2)
-            stream = alice.open_stream()
-            body = json.dumps(body_of(alice)).encode()
-            with _copy_of(stream) as line:
-                line.sendall(_raw(alice, body))
+            plain, streamed = (
+                _raw(alice, json.dumps(body_of(alice, stream=each)).encode())
+                for each in (False, True)
+            )
+            with socket.create_connection(("127.0.0.1", server.port), timeout=20) as line:
+                line.sendall(streamed)
+                heard = line.recv(65536)
+                assert b"Connection: keep-alive" in heard
+                line.sendall(plain)
                 server.process.send_signal(signal.SIGTERM)
                 wait_until(lambda: _is_refused(server.port), 2.5)
                 alice.upstream.release(alice.space)
-                assert stream.events()[-1] == "[DONE]"
-                told = http.client.HTTPResponse(line)
-                told.begin()
-                assert told.status == 503
-                assert told.headers["Retry-After"] == "1"
-                assert told.headers["Connection"] == "close"
-                told.close()
+                while data := line.recv(65536):
+                    heard += data
+            first, _, second = heard.partition(b"data: [DONE]")
+            assert first.startswith(b"HTTP/1.1 200 ")
+            head = second.partition(b"HTTP/1.1 ")[2].partition(b"\r\n\r\n")[0].split(b"\r\n")
+            assert head[0].startswith(b"503 ")
+            assert {b"Retry-After: 1", b"Connection: close"} <= set(head)
             assert len(alice.asked()) == 1
             assert server.process.wait(20) == 0
         finally:
@@ -138,12 +143,6 @@ def test_an_answer_that_ends_during_the_drain_says_that_its_connection_closes(
             assert server.process.wait(20) == 0
         finally:
             server.kill()
-
-
-def _copy_of(stream: Stream) -> socket.socket:
-    """The stream's connection, which stays open when the stream is closed."""
-    assert stream.connection.sock is not None
-    return stream.connection.sock.dup()
 
 
 def _idle_connection(actor: Actor) -> socket.socket:
