@@ -21,7 +21,7 @@ setup-dev:
 
 run: setup ## Migrate the database and serve; SIGINT or SIGTERM drains and stops
 	@$(BIN)/python gunicorn.conf.py # a bad setting is one sentence, before anything is touched
-	@$(BIN)/flask db upgrade
+	@$(BIN)/flask db upgrade >/dev/null
 	@exec $(BIN)/gunicorn --config gunicorn.conf.py wsgi:application
 
 test: setup-dev ## Run the whole suite; one file or folder with T=tests/test_house.py

@@ -156,9 +156,8 @@ def test_a_new_checkout_is_taken_into_use_as_it_says(checkout: Checkout) -> None
     server.send_signal(signal.SIGTERM)
     assert server.wait(40) == 0
     again = checkout.start("second.log")
-    assert f"Turnpike is at {base}\n" in checkout.said("second.log")
-    for secret in ("code=", "tp_live_", "curl"):
-        assert secret not in checkout.said("second.log")
+    printed = [line for line in checkout.said("second.log").splitlines() if line[:1] != "{"]
+    assert printed == [f"Turnpike is at {base}"]
     again.send_signal(signal.SIGINT)
     assert again.wait(40) == 0
 
