@@ -130,7 +130,7 @@ def from_environment(keys: Mapping[str, str], base_urls: Mapping[str, str]) -> W
     return Wanted(
         providers={
             slug: WantedProvider(
-                kind="openai",
+                kind=VENDORS[slug].kind,
                 config=provider_config(slug, base_urls.get(slug)),
                 source=ENVIRONMENT,
                 api_keys=(key,),
@@ -144,7 +144,7 @@ def from_environment(keys: Mapping[str, str], base_urls: Mapping[str, str]) -> W
 def placeholder(slug: str, base_url: str | None) -> WantedProvider:
     """Return a vendor whose key isn't set, so that a file may refer to it; it isn't enabled."""
     return WantedProvider(
-        kind="openai",
+        kind=VENDORS[slug].kind,
         config=provider_config(slug, base_url),
         source=ENVIRONMENT,
         is_enabled=False,

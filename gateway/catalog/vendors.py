@@ -1,7 +1,7 @@
 """The vendors whose key in the environment turns a provider on: where they are, what they speak.
 
-Each speaks OpenAI's dialect at the address given here, which is the vendor's documented one for
-that; where it has hosts by region, the international one.
+Each speaks OpenAI's dialect unless its kind says otherwise, at the address given here, which is
+the vendor's documented one; where it has hosts by region, the international one.
 """
 
 from dataclasses import dataclass, field
@@ -22,6 +22,7 @@ class Vendor:
     authors: dict[str, str] = field(default_factory=dict)
     cancel_stops_billing: bool = False
     hosted_tools: tuple[str, ...] = ()
+    kind: str = "openai"
     regions: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()
 
@@ -37,8 +38,9 @@ VENDORS = {
         cancel_stops_billing=True,
     ),
     "anthropic": Vendor(
+        kind="anthropic",
         base_url="https://api.anthropic.com/v1",
-        apis=("chat",),
+        apis=("messages",),
         listed_as="anthropic",
         author="anthropic",
         cancel_stops_billing=True,
