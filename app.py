@@ -7,6 +7,7 @@ serving process has besides: its ledger writer, its heartbeat, its watch over ch
 import logging
 import re
 import sqlite3
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -36,7 +37,7 @@ from errors import (
 from gateway import catalog, telemetry
 from gateway.runtime import Runtime, use
 from models import Base
-from settings import Settings, environment
+from settings import Settings, SettingsError, environment
 from wire import errors as shapes
 
 log = logging.getLogger(__name__)
@@ -99,6 +100,15 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_error_handler(Exception, _render_defect)
     _register_commands(app)
     return app
+
+
+def create_for_commands() -> Flask:
+    """Build the application for `flask`: a setting that can't be is one line and exit status 2."""
+    try:
+        return create_app()
+    except SettingsError as error:
+        sys.stderr.write(f"turnpike: {error}\n")
+        sys.exit(2)
 
 
 def serve(app: Flask) -> Runtime:

@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -43,7 +44,7 @@ proc_name = "turnpike"
 if workers > 1:
     _shared = tempfile.mkdtemp(prefix="turnpike-metrics-")
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = _shared
-    atexit.register(shutil.rmtree, _shared, True)
+    atexit.register(shutil.rmtree, _shared, ignore_errors=True)
 
 
 def on_starting(server):
@@ -61,10 +62,10 @@ def on_starting(server):
 
 def when_ready(server):
     """Say where it is, and on a new database how to begin."""
-    import subprocess
-
     flask = Path(sys.executable).with_name("flask")
-    subprocess.run([str(flask), "first-run"], cwd=Path(__file__).parent, check=False)
+    subprocess.run(  # noqa: S603 - our own command
+        [str(flask), "first-run"], cwd=Path(__file__).parent, check=False
+    )
 
 
 def worker_exit(server, worker):
@@ -77,6 +78,6 @@ def worker_exit(server, worker):
 def child_exit(server, worker):
     """Forget a dead worker's live gauges."""
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        from prometheus_client import multiprocess
+        from prometheus_client import multiprocess  # noqa: PLC0415 - reads the variable above
 
         multiprocess.mark_process_dead(worker.pid)

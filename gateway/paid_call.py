@@ -98,6 +98,7 @@ class PaidCall:
             self._draft,
             self._new_reading,
             self.hold.quote.output_tokens,
+            on_sent=self.checkpoint if self.call.is_streamed else None,
         )
         self._line.watch(self._on_client_gone)
 
@@ -145,17 +146,30 @@ class PaidCall:
         return self.usage if self.record.basis == "estimated" else None
 
     def checkpoint(self) -> None:
-        """Write down, now and then and without waiting, what the stream has delivered so far."""
+        """Write down, now and then and without waiting, what the stream has come to so far.
+
+        The first time is when it is sent: if the process dies then, the input is paid (row m).
+        """
         now_s = time.monotonic()
-        if now_s < self._checkpoint_at_s or self.reply is None:
+        if now_s < self._checkpoint_at_s:
             return
         self._checkpoint_at_s = now_s + CHECKPOINT_S
-        route, stream = self.reply.route, self.reply.reading.stream
+        route, reply = self.attempts.route, self.reply
+        estimate = reply.reading.stream.output_estimate if reply is not None else 0
         usage = Usage(
             input_tokens=self._count_input(route, estimates.tokens),
-            output_tokens=min(stream.output_estimate, self.hold.covered_tokens),
+            output_tokens=min(estimate, self.hold.covered_tokens),
         )
-        record = msgspec.structs.replace(self.record, status="error", rule="m", basis="estimated")
+        record = msgspec.structs.replace(
+            self.record,
+            model=route.model_id,
+            provider=route.provider.slug,
+            endpoint_id=route.endpoint_id,
+            price_version_id=route.price_version_id,
+            status="error",
+            rule="m",
+            basis="estimated",
+        )
         fill(record, usage)
         point = Checkpoint(
             generation=record,
@@ -174,7 +188,6 @@ class PaidCall:
         record.attempt_count = len(self.attempts.records)
         if record.is_streamed:
             record.first_token_ms = self._elapsed_ms()
-            self.checkpoint()
 
     def _draft(self, route: Route) -> UpstreamCall:
         quote, config, spoken = self.hold.quote, route.config, self._spoken_to(route)

@@ -68,7 +68,7 @@ id = "s{number}/claude"
 context_length = 200000
 max_output_tokens = 16384
 input = ["text", "image"]
-price = {{ input = "{INPUT_USD}", output = "{OUTPUT_USD}", cached_input = "0.25", cache_write = "3.75" }}
+price = {{ input = "2.50", output = "20.00", cached_input = "0.25", cache_write = "3.75" }}
 [[models.endpoints]]
 provider = "a{number}"
 upstream_model = "claude-sonnet-4-5"
