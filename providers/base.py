@@ -18,12 +18,13 @@ class UpstreamCall:
     """One request as it goes to a provider, in the provider's dialect.
 
     `path` is below the provider's base URL ("/chat/completions"); `body` is what is serialized, or
-    already bytes with their `content_type` (a form with files).
+    already bytes with their `content_type` (a form with files), in pieces where joining them would
+    copy a file.
     """
 
     api: str
     path: str
-    body: dict[str, Any] | bytes
+    body: dict[str, Any] | bytes | tuple[bytes | bytearray, ...]
     is_streamed: bool
     headers: Mapping[str, str] = field(default_factory=dict)
     content_type: str = "application/json"

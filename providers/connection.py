@@ -51,13 +51,13 @@ class Connection:
         except OSError as error:
             raise self._failure(error.strerror or "no connection") from error
 
-    def send(self, data: bytes, deadline_s: float) -> None:
+    def send(self, data: bytes | bytearray, deadline_s: float) -> None:
         """Write all of it.
 
         Raises: OSError, of which TimeoutError when the deadline comes first
         """
         sock = self._open_socket()
-        view: bytes | memoryview = data
+        view: bytes | bytearray | memoryview = data
         while True:
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:

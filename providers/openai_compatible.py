@@ -42,10 +42,11 @@ class OpenAICompatible(Provider):
                 raise ConnectFailedError("the key has a character that no header can carry")
             headers["Authorization"] = f"Bearer {api_key}"
         headers["Accept"] = _accepted(call)
+        body: bytes | tuple[bytes | bytearray, ...]
         if call.method in _BODILESS:
             body = b""
         else:
-            body = call.body if isinstance(call.body, bytes) else _ENCODER.encode(call.body)
+            body = _ENCODER.encode(call.body) if isinstance(call.body, dict) else call.body
             headers["Content-Type"] = call.content_type
         return self._transport.open(self._origin, call.method, call.path, headers, body, deadline_s)
 
@@ -55,6 +56,6 @@ class OpenAICompatible(Provider):
 
 
 def _accepted(call: UpstreamCall) -> str:
-    if call.is_streamed:
-        return "text/event-stream"
-    return "*/*" if call.api == "audio" else "application/json"
+    if call.path.startswith("/audio/"):
+        return "*/*"
+    return "text/event-stream" if call.is_streamed else "application/json"

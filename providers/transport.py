@@ -53,21 +53,22 @@ class Transport:
         method: str,
         path: str,
         headers: Mapping[str, str],
-        body: bytes,
+        body: bytes | tuple[bytes | bytearray, ...],
         deadline_s: float,
     ) -> "Exchange":
         """Send a request and return without waiting for the answer.
 
         The path, with its query, is appended to that of the base URL. A pooled connection that
         turns out stale before any byte came back is replaced once, here or in `wait_head`. A peer
-        that stops reading the request may still answer it.
+        that stops reading the request may still answer it. A body in pieces is never joined.
 
         Units: `deadline_s` is on the monotonic clock and bounds everything up to the last byte.
         Raises: ConnectFailedError, AddressRefusedError, DeadlineError; ValueError for a request
         that can't be written.
         """
-        head = request_head(origin, method, path, headers, len(body))
-        exchange = Exchange(self._pool, origin, head, body, deadline_s)
+        pieces = body if isinstance(body, tuple) else (body,)
+        head = request_head(origin, method, path, headers, sum(map(len, pieces)))
+        exchange = Exchange(self._pool, origin, head, pieces, deadline_s)
         exchange.start()
         return exchange
 
@@ -102,7 +103,12 @@ class Exchange:
     )
 
     def __init__(
-        self, pool: Pool, origin: Origin, head: bytes, body: bytes, deadline_s: float
+        self,
+        pool: Pool,
+        origin: Origin,
+        head: bytes,
+        body: tuple[bytes | bytearray, ...],
+        deadline_s: float,
     ) -> None:
         self.status = 0
         self.headers: dict[str, str] = {}
@@ -238,11 +244,11 @@ class Exchange:
         before it closed, and what it said (413, 401) explains more than a broken pipe.
         """
         try:
-            if len(self._body) <= _JOINED_BYTES:
-                connection.send(self._head + self._body, self._deadline_s)
+            if sum(map(len, self._body)) <= _JOINED_BYTES:
+                connection.send(b"".join((self._head, *self._body)), self._deadline_s)
             else:
-                connection.send(self._head, self._deadline_s)
-                connection.send(self._body, self._deadline_s)
+                for piece in (self._head, *self._body):
+                    connection.send(piece, self._deadline_s)
         except TimeoutError as error:
             self._give_up()
             raise DeadlineError("the request was not taken before the deadline") from error
@@ -278,7 +284,7 @@ class Exchange:
     def _feed(self, data: bytes) -> None:
         if self.first_byte_at is None:
             self.first_byte_at = time.monotonic()
-            self._head = self._body = b""  # it can't be sent again
+            self._head, self._body = b"", ()  # it can't be sent again
         self.bytes_received += len(data)
         self._reads += 1
         if not self._reads % _READS_IN_A_ROW:

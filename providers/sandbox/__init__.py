@@ -47,7 +47,7 @@ def _speech(body: Body) -> Answer:
 def _transcript(body: Body) -> Answer:
     if body.get("model") != "transcribe":
         return _no_model(body)
-    kind, said = media.transcript(body["form"])
+    kind, said = media.transcript(body)
     data = said.encode() if isinstance(said, str) else msgspec.json.encode(said)
     return Answer([(0.0, data)], headers={"content-type": kind})
 
@@ -63,6 +63,7 @@ _PATHS: dict[str, Callable[[Body], Answer]] = {
     "/embeddings": _embeddings,
     "/images/generations": _images,
     "/images/edits": _images,
+    "/images/variations": _images,
     "/audio/speech": _speech,
     "/audio/transcriptions": _transcript,
     "/audio/translations": _transcript,
@@ -100,17 +101,16 @@ def _answer(call: UpstreamCall) -> Answer:
 
 
 def _body(call: UpstreamCall) -> Body:
-    """What was asked; of a form with files, its text fields that matter here, and the form.
+    """What was asked: an object, or the fields of a form with files.
 
     Raises: ValueError
     """
     if isinstance(call.body, dict):
         return call.body
+    pieces = call.body if isinstance(call.body, tuple) else (call.body,)
     if call.content_type.startswith("multipart/form-data"):
-        names = ("model", "prompt", "size", "response_format")
-        fields = {name: media.form_field(call.body, name) for name in names}
-        return {**{name: text for name, text in fields.items() if text}, "form": call.body}
-    return msgspec.json.decode(call.body, type=Body)
+        return media.form_fields(pieces)
+    return msgspec.json.decode(b"".join(pieces), type=Body)
 
 
 def _no_model(body: Body) -> Answer:

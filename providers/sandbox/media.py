@@ -90,11 +90,12 @@ def speech(body: dict[str, Any]) -> tuple[str, bytes]:
     return AUDIO_TYPES[form], samples if form == "pcm" else _wav(samples)
 
 
-def transcript(form: bytes) -> tuple[str, dict[str, Any] | str]:
+def transcript(body: dict[str, Any]) -> tuple[str, dict[str, Any] | str]:
     """Answer a transcription: the media type, and what a form with a file is said to say."""
-    seconds = _wav_seconds(form)
-    text = f"This is the transcript of Turnpike's sandbox, which heard {len(form)} bytes of form."
-    wanted = form_field(form, "response_format") or "json"
+    form: tuple[bytes | bytearray, ...] = body["form"]
+    seconds, size_bytes = _wav_seconds(form[-1]), sum(map(len, form))
+    text = f"This is the transcript of Turnpike's sandbox, which heard {size_bytes} bytes of form."
+    wanted = body.get("response_format", "json")
     usage = {"type": "duration", "seconds": math.ceil(seconds)}
     if wanted == "text":
         return "text/plain; charset=utf-8", f"{text}\n"
@@ -111,7 +112,17 @@ def transcript(form: bytes) -> tuple[str, dict[str, Any] | str]:
     return "application/json", {"text": text, "usage": usage}
 
 
-def form_field(form: bytes, name: str) -> str:
+def form_fields(form: tuple[bytes | bytearray, ...]) -> dict[str, Any]:
+    """Return the text fields that matter here, which stand in the first piece, and the form."""
+    found: dict[str, Any] = {"form": form}
+    for name in ("model", "prompt", "size", "response_format", "n"):
+        text = _form_field(form[0], name)
+        if text:
+            found[name] = int(text) if name == "n" and text.isdecimal() else text
+    return found
+
+
+def _form_field(form: bytes | bytearray, name: str) -> str:
     """Find a short text field of a multipart form; "" without one."""
     pattern = rb'name="?%b"?\r\n(?:[^\r\n]+\r\n)*\r\n([^\r\n]{0,200})\r\n' % re.escape(
         name.encode()
@@ -133,7 +144,7 @@ def _wav(samples: bytes) -> bytes:
     return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
 
 
-def _wav_seconds(form: bytes) -> float:
+def _wav_seconds(form: bytes | bytearray) -> float:
     """The length of a WAV file within a form; a second for anything else."""
     at = form.find(b"fmt ")
     data_at = form.find(b"data", at)
