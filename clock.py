@@ -28,6 +28,6 @@ def iso(instant_ms: int) -> str:
 
 
 def set_source(source: Callable[[], float] | None) -> None:
-    """Read the time from `source` (seconds since 1970), or from the system again when it is None."""
+    """Read the time from `source` (seconds since 1970), or from the system again where None."""
     global _now  # noqa: PLW0603 - the one switch that lets a test stop the clock
     _now = source or time.time
