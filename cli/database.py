@@ -134,6 +134,7 @@ def _copy(source: Path, target: Path) -> None:
             closing(sqlite3.connect(target)) as new,
         ):
             old.backup(new)
+            new.execute("PRAGMA journal_mode=DELETE")  # a copy can be read without being written
     except sqlite3.Error as error:
         raise Failed(f"{source} can't be copied: {error}.") from error
 
@@ -152,10 +153,16 @@ def _check(draft: Path, file: Path) -> None:
 
 
 def _empty_log(database: Path) -> None:
-    """Fold the old database's log into it, so that none is left beside the new one."""
+    """Fold the old database's log into it, so that none is left beside the new one.
+
+    Raises: Refused while somebody reads it: what is in the log would be lost.
+    """
     db.engine().dispose()
+    is_busy = 0
     with contextlib.suppress(sqlite3.Error), closing(sqlite3.connect(database)) as old:
-        old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        is_busy = old.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    if is_busy:
+        raise Refused(f"Another program has {database} open. Close it, then restore.")
     for rest in ("-wal", "-shm"):
         database.with_name(database.name + rest).unlink(missing_ok=True)
 

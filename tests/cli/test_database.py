@@ -120,6 +120,29 @@ def test_what_is_no_backup_is_refused_and_changes_nothing(
     assert emails() == ["ada@example.com"]
 
 
+@SQLITE_ONLY
+def test_a_restore_is_refused_while_somebody_reads_what_it_would_replace(
+    database: Engine, run: Run, answer: Answer, tmp_path: Path
+) -> None:
+    answer("backup", str(tmp_path / "copy.db"))
+    with closing(sqlite3.connect(file_of(database), isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT COUNT(*) FROM users").fetchone()
+        answer("users", "create", "ada@example.com")
+        assert "open" in refusal(run("restore", str(tmp_path / "copy.db")))
+    assert emails() == ["ada@example.com"]
+
+
+@SQLITE_ONLY
+def test_a_copy_can_be_read_where_nothing_may_be_written(
+    database: Engine, answer: Answer, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.db"
+    answer("backup", str(copy))
+    with closing(sqlite3.connect(f"{copy.as_uri()}?mode=ro", uri=True)) as opened:
+        assert opened.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+
+
 @pytest.mark.postgres
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)
 def test_on_postgres_the_line_to_run_is_named(run: Run, tmp_path: Path) -> None:
