@@ -14,6 +14,7 @@ from gateway.dialects import ClientGoneError, Dialect, Line, Origin
 from gateway.keys import Caller
 from gateway.paid_call import PaidCall
 from gateway.relay import KEEPALIVE_S, Relay, RenderError
+from gateway.sound_relay import SoundRelay
 from gateway.who_pays import End
 from money import print_usd
 
@@ -51,15 +52,22 @@ def start(
     except TurnpikeError as error:
         telemetry.REFUSED.labels(error.code).inc()
         raise
+    if call.api == "speech":
+        return SoundRelay(paid, _answered(paid), render_error)
     if call.is_streamed:
         return Relay(paid, paid.answer(KEEPALIVE_S), render_error)
     return _whole(paid)
 
 
-def _whole(paid: PaidCall) -> Whole:
-    reply = paid.answer(router.TOTAL_S)
-    while reply is None:
+def _answered(paid: PaidCall) -> router.Reply:
+    while True:
         reply = paid.answer(router.TOTAL_S)
+        if reply is not None:
+            return reply
+
+
+def _whole(paid: PaidCall) -> Whole:
+    reply = _answered(paid)
     answer = reply.reading.answer
     if paid.has_client_left:
         paid.finish(End.CLIENT_LEFT)
@@ -71,8 +79,10 @@ def _whole(paid: PaidCall) -> Whole:
         disclosure.usage_extra(paid),
         estimate=paid.estimate_shown(),
     )
-    cost = {"X-Turnpike-Cost-Usd": print_usd(paid.record.charge_nusd)}
-    return Whole(body, {**disclosure.headers(paid), **cost})
+    own = {"X-Turnpike-Cost-Usd": print_usd(paid.record.charge_nusd)}
+    if hasattr(answer, "content_type"):
+        own["Content-Type"] = answer.content_type
+    return Whole(body, {**disclosure.headers(paid), **own})
 
 
 def _refuse_forced_tools(call: Dialect, routes: tuple[catalog.Route, ...]) -> None:

@@ -25,7 +25,7 @@ from gateway.catalog import Catalog, Route
 from gateway.dialects import ClientGoneError, Dialect, Line, Origin
 from gateway.keys import Caller
 from gateway.ledger import Checkpoint, GenerationRecord, Settled, Settlement, verbs
-from gateway.readings import PlainReading, StreamReading
+from gateway.readings import PlainReading, SoundReading, StreamReading
 from gateway.router import Attempts, CancelledCallError, Reply
 from gateway.runtime import Runtime
 from gateway.settling import fill, settle_surely
@@ -206,7 +206,10 @@ class PaidCall:
             path, headers = self.call.path, self._origin.headers
         else:
             path, headers = spoken.upstream_path, {}
-        return UpstreamCall(self.call.api, path, body, self.call.is_streamed, headers=headers)
+        kind = getattr(spoken, "content_type", "application/json")
+        return UpstreamCall(
+            self.call.api, path, body, self.call.is_streamed, headers=headers, content_type=kind
+        )
 
     def _spoken_to(self, route: Route) -> Any:
         """Return the call in the dialect of a route's provider."""
@@ -231,7 +234,8 @@ class PaidCall:
                     raw, bound_input=bound_input, bound_output=bound_output
                 )
             )
-        return StreamReading(
+        kind = SoundReading if self.call.api == "speech" else StreamReading
+        return kind(
             spoken.new_stream(
                 self.record.id,
                 route.model_id,
@@ -311,7 +315,16 @@ class PaidCall:
         reported, is_flagged = None, False
         if self.reply is not None and (reading := self._told().reading) is not None:
             reported, is_flagged = reading.usage, reading.is_flagged
+            if reported is not None and self._is_beside_the_price(reported):
+                reported = None
         return Evidence(reported, is_flagged, self.attempts.has_accepted, self._delivered)
+
+    def _is_beside_the_price(self, reported: Usage) -> bool:
+        """Whether a sound's usage has nothing that it is sold by: seconds, not tokens."""
+        price = self.attempts.route.price
+        return hasattr(self._told(), "delivered") and not (
+            price.is_free or pricing.cost(reported, price)
+        )
 
     def _told(self) -> Any:
         assert self.reply is not None  # noqa: S101 - asked for only then
@@ -324,7 +337,11 @@ class PaidCall:
         count = estimates.counter(route.model_id)
         output_tokens = 0
         if self.reply is not None:
-            output_tokens = self._told().output_count(count)
+            told = self._told()
+            if hasattr(told, "delivered"):
+                measured: Usage = told.delivered(count)
+                return measured
+            output_tokens = told.output_count(count)
         return Usage(
             input_tokens=self._count_input(route, count),
             output_tokens=output_tokens,

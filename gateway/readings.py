@@ -5,10 +5,11 @@ reading therefore keeps what comes before the first content, and raises while a 
 nobody's business.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
+from typing_extensions import override
 
 from errors import UpstreamBrokenError
 from providers.base import Exchange
@@ -103,16 +104,9 @@ class StreamReading:
         if data is None:
             return False
         try:
-            if data:
-                self._size_bytes += len(data)
-                events = self._splitter.feed(data)
-            else:
-                self.has_ended = True
-                events = self._splitter.finish()
-            for event in events:
-                rewritten = self.stream.feed(event.data)
-                if rewritten is not None:
-                    self._ready.append(rewritten)
+            self._size_bytes += len(data)
+            self.has_ended = not data
+            self._ready.extend(self._rewritten(data))
         except (EventTooBigError, ValueError) as error:
             raise UpstreamBrokenError(SENSELESS, detail=str(error)) from error
         if self._size_bytes > STREAM_LIMIT_BYTES:
@@ -124,3 +118,31 @@ class StreamReading:
         ready = b"".join(self._ready)
         self._ready.clear()
         return ready
+
+    def _rewritten(self, data: bytes) -> Iterable[bytes]:
+        """Return what the client gets of the next bytes; b"" is their end.
+
+        Raises: EventTooBigError, ValueError.
+        """
+        events = self._splitter.feed(data) if data else self._splitter.finish()
+        rewritten = (self.stream.feed(event.data) for event in events)
+        return (each for each in rewritten if each is not None)
+
+
+class SoundReading(StreamReading):
+    """A sound that comes as it is, without events; its first byte decides."""
+
+    @override
+    def advance(self, exchange: Exchange, patience_s: float) -> bool:
+        kind = exchange.headers.get("content-type", "")
+        if not self.stream.accept(kind):
+            raise UpstreamBrokenError(SENSELESS, detail=f"no sound but {kind[:100]!r}")
+        if not self.read(exchange, patience_s):
+            return False
+        if self.has_ended and not self.stream.has_content:
+            raise UpstreamBrokenError(EMPTY)
+        return bool(self.stream.has_content)
+
+    @override
+    def _rewritten(self, data: bytes) -> Iterable[bytes]:
+        return (self.stream.feed(data),) if data else ()

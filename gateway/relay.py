@@ -42,6 +42,8 @@ RenderError = Callable[[TurnpikeError], dict[str, Any]]
 class Relay:
     """Hands a provider's stream on, chunk by chunk, and settles before the last byte."""
 
+    waiting = WAITING
+
     def __init__(self, paid: PaidCall, reply: Reply | None, render_error: RenderError) -> None:
         self._paid = paid
         self._reply = reply
@@ -87,7 +89,7 @@ class Relay:
 
     def _waited(self) -> Iterator[bytes]:
         while self._reply is None:
-            yield WAITING
+            yield self.waiting
             self._reply = self._paid.answer(KEEPALIVE_S)
 
     def _relayed(self) -> Iterator[bytes]:
@@ -108,7 +110,7 @@ class Relay:
             elif time.monotonic() - heard_at_s > reply.route.provider.config.idle_timeout_s:
                 raise self._broken(UpstreamTimeoutError("The provider fell silent. Try again."))
             else:
-                yield WAITING
+                yield self.waiting
         yield self._last(reply)
 
     def _read(self, reply: Reply) -> bool:

@@ -26,6 +26,9 @@ UPSTREAMS: dict[str, Upstream] = {
 }
 """The dialects that can be translated to, in the order in which a provider's are preferred."""
 
+SPOKEN_AS = {"speech": "audio", "transcriptions": "audio", "translations": "audio"}
+"""Kinds of work that a provider speaks under one name."""
+
 
 def spoken_by(call: Dialect, route: Route) -> Any:
     """Return the call as this route's provider is asked it: itself, or a translation.
@@ -48,4 +51,6 @@ def spoken_by(call: Dialect, route: Route) -> Any:
 
 def can_speak(api: str, route: Route) -> bool:
     """Whether a call of this kind can be put to the route's provider at all."""
-    return api in route.apis or (api in CLIENTS and any(other in route.apis for other in UPSTREAMS))
+    return SPOKEN_AS.get(api, api) in route.apis or (
+        api in CLIENTS and any(other in route.apis for other in UPSTREAMS)
+    )
