@@ -241,6 +241,7 @@ def _sound(part: dict[str, Any], param: str) -> Block:
     if type(sound) is not dict or type(sound.get("data")) is not str:
         raise invalid(f"{param}.input_audio.data", "must be a string", "Send base64.")
     told = sound.get("format")
+    told = told if type(told) is str else None
     media_type = f"audio/{told}" if told else None
     return Audio(data=sound["data"], format=told, media_type=media_type, param=param)
 
@@ -283,7 +284,7 @@ def _cache(part: dict[str, Any]) -> Cache | None:
 
 
 def _tool(tool: dict[str, Any], param: str) -> Tool | Other:
-    kind = tool.get("type") or "function"
+    kind = "function" if tool.get("type") is None else tool["type"]
     if kind not in ("function", "custom") or type(tool.get("name")) is not str:
         return Other(dialect=DIALECT, kind=str(kind), value=tool, param=param)
     return Tool(

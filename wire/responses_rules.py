@@ -76,6 +76,30 @@ def _session_id(param: str, value: Any) -> None:
         refuse(param, f"must be up to {LONGEST_NAME} printable characters", "Send a shorter id.")
 
 
+def _holds(**kinds: tuple[str, type]) -> Rule:
+    """An object whose fields, where they are there, are each of one kind."""
+
+    def check(param: str, value: Any) -> None:
+        if type(value) is not dict:
+            refuse(param, "must be an object", _LEAVE_OUT)
+        for field, (name, kind) in kinds.items():
+            if value.get(field) is not None and type(value[field]) is not kind:
+                refuse(f"{param}.{field}", f"must be {name}", _LEAVE_OUT)
+
+    return check
+
+
+def _tool_choice(param: str, value: Any) -> None:
+    if type(value) is not str:
+        _allowed_tools(param, value)
+
+
+_TEXT, _OBJECT, _LIST = ("a string", str), ("an object", dict), ("a list", list)
+_allowed_tools = _holds(mode=_TEXT, tools=_LIST)
+_function = _holds(description=_TEXT, parameters=_OBJECT, format=_OBJECT)
+_reasoned = _holds(summary=_LIST, content=_LIST, encrypted_content=_TEXT, id=_TEXT)
+
+
 def _tools(param: str, value: Any) -> None:
     if type(value) is not list or len(value) > MOST_TOOLS:
         refuse(param, f"must be a list of up to {MOST_TOOLS} tools", "Send fewer tools.")
@@ -100,6 +124,8 @@ def _tools(param: str, value: Any) -> None:
                 f"must have 1 to {LONGEST_NAME} characters",
                 "Name the tool.",
             )
+        if kind in (None, "function", "custom"):
+            _function(f"{param}[{index}]", tool)
     if len(kinds) > MOST_TOOL_TYPES:
         refuse(param, f"names more than {MOST_TOOL_TYPES} types of tools", "Send fewer types.")
 
@@ -128,10 +154,10 @@ RULES: dict[str, Rule] = {
     "conversation": _kind("a string or an object", str, dict),
     "store": _flag,
     "tools": _tools,
-    "tool_choice": _kind("a string or an object", str, dict),
+    "tool_choice": _tool_choice,
     "parallel_tool_calls": _flag,
-    "reasoning": _object,
-    "text": _object,
+    "reasoning": _holds(effort=_TEXT, summary=_TEXT, generate_summary=_TEXT),
+    "text": _holds(format=_OBJECT, verbosity=_TEXT),
     "include": _list,
     "prompt": _object,
     "metadata": _object,
@@ -204,12 +230,14 @@ def _check_item(param: str, item: dict[str, Any], needs: set[str]) -> None:
             _tools(f"{param}.tools", item["tools"])
     elif kind in (None, "message"):
         _check_message(param, item, needs)
+    elif kind == "reasoning":
+        _reasoned(param, item)
     elif kind == "item_reference":
         needs.add("state")
     elif kind in ("function_call", "custom_tool_call"):
-        _check_texts(param, item, "call_id", "name")
+        _check_texts(param, item, "id", "call_id", "name")
     elif kind in ("function_call_output", "custom_tool_call_output"):
-        _check_texts(param, item, "call_id")
+        _check_texts(param, item, "call_id", "name")
         _check_parts(f"{param}.output", item.get("output"), needs)
 
 
@@ -233,6 +261,11 @@ def _check_texts(param: str, item: dict[str, Any], *fields: str) -> None:
 _NEEDS = {"input_image": "image", "input_audio": "audio", "input_file": "file"}
 
 
+_PART_TEXTS = (
+    "text", "refusal", "file_data", "file_id", "file_url", "filename", "image_url", "detail",
+)  # fmt: skip
+
+
 def _check_parts(param: str, parts: Any, needs: set[str]) -> None:
     if parts is None or type(parts) is str:
         return
@@ -245,4 +278,4 @@ def _check_parts(param: str, parts: Any, needs: set[str]) -> None:
             needs.add(_NEEDS[kind])
             if part.get("file_id") is not None:
                 needs.add("state")
-        _check_texts(f"{param}[{index}]", part, "text", "refusal", "file_data", "filename")
+        _check_texts(f"{param}[{index}]", part, *_PART_TEXTS)

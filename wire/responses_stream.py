@@ -32,9 +32,8 @@ ERROR_CODES = {
 }
 """Our codes as `response.error.code` has them; any other is "server_error".
 
-Source: `responses/response_error.py`; "context_length_exceeded" isn't in that list, but is what
-OpenAI sends and Codex looks for, https://github.com/openai/codex `codex-api/src/sse/responses.rs`
-(read 2026-11-21)."""
+Source: `responses/response_error.py` of openai-python 3.52 (read 2026-11-21). It hasn't
+"context_length_exceeded", but that is OpenAI's own code elsewhere, and what agents look for."""
 
 _RAW_NULL = msgspec.Raw(b"null")
 _ENDS = frozenset({"response.completed", "response.incomplete"})
