@@ -8,7 +8,7 @@ BIN := .venv/bin
 # Test workers: a processor each, four at most; one file alone needs none.
 JOBS ?= $(if $(T),0,logical)
 
-.PHONY: help setup setup-dev run test check bench seed shots format migrate lock clean
+.PHONY: help setup setup-dev setup-compat run test check bench seed shots format migrate lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -19,12 +19,15 @@ setup: ## Make .venv and install the locked requirements (only when the lock has
 setup-dev:
 	@scripts/install requirements-dev.txt
 
+setup-compat:
+	@scripts/install requirements-compat.txt .venv-compat
+
 run: setup ## Migrate the database and serve; SIGINT or SIGTERM drains and stops
 	@$(BIN)/python gunicorn.conf.py # a bad setting is one sentence, before anything is touched
 	@$(BIN)/flask db upgrade >/dev/null
 	@exec $(BIN)/gunicorn --config gunicorn.conf.py wsgi:application
 
-test: setup-dev ## Run the whole suite; one file or folder with T=tests/test_house.py
+test: setup-dev setup-compat ## Run the whole suite; one file or folder with T=tests/test_house.py
 	@scripts/ensure-chromium
 	@$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadgroup $(T)
 
@@ -49,8 +52,8 @@ format: setup-dev ## Format the code and apply the safe fixes
 migrate: setup ## Bring the database to the newest schema
 	@$(BIN)/flask db upgrade
 
-lock: setup-dev ## Remake both lock files from requirements.in and requirements-dev.in; UP=--upgrade
+lock: setup-dev ## Remake the three lock files from requirements.in and its likes; UP=--upgrade
 	@scripts/lock $(UP)
 
-clean: ## Remove caches and reports; .venv and instance/ stay
+clean: ## Remove caches and reports; .venv, .venv-compat and instance/ stay
 	@scripts/clean

@@ -77,7 +77,7 @@ OTHER_WORDS_FOR_WORKSPACE = re.compile(r"(customer|tenant)s?")
 UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME)\b")
 
 VOID = {"area", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
-SKIPPED = {".git", ".venv", "instance", "__pycache__", "node_modules"}
+SKIPPED = {".git", ".venv", ".venv-compat", "instance", "__pycache__", "node_modules"}
 
 
 def files(root: Path, *suffixes: str) -> Iterator[tuple[str, Path]]:
