@@ -25,6 +25,7 @@ import db
 import ids
 from gateway import key_text, ledger
 from models import Cap, Key, Workspace
+from tests.sounds import audio_models
 from tests.upstream import Upstream
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -73,6 +74,22 @@ price = {{ input = "2.50", output = "20.00", cached_input = "0.25", cache_write 
 provider = "a{number}"
 upstream_model = "claude-sonnet-4-5"
 
+[[providers]]
+slug = "g{number}"
+kind = "gemini"
+base_url = "{upstream.base_url(f"s{number}")}"
+api_key = "AIza-{number}-canary"
+private_network = true
+
+[[models]]
+id = "s{number}/gemini"
+context_length = 200000
+max_output_tokens = 16384
+price = {{ input = "2.50", output = "20.00", cached_input = "0.25" }}
+[[models.endpoints]]
+provider = "g{number}"
+upstream_model = "gemini-3-pro"
+
 [[models]]
 id = "s{number}/large"
 context_length = 128000
@@ -99,7 +116,7 @@ price = {{ per_image = {{ "1024x1024/high" = "0.17", default = "0.04" }} }}
 [[models.endpoints]]
 provider = "p{number}"
 upstream_model = "fake-image"
-"""
+{audio_models(number)}"""
         )
     return "".join(parts)
 

@@ -2,9 +2,28 @@
 
 from flask import Blueprint, Flask
 
-from blueprints.v1 import account, chat, images, messages, models, responses, vectors
+from blueprints.v1 import (
+    account,
+    chat,
+    completions,
+    images,
+    messages,
+    models,
+    responses,
+    speech,
+    vectors,
+)
 
-RESOURCES = (chat.bp, responses.bp, messages.bp, vectors.bp, images.bp, account.bp)
+RESOURCES = (
+    chat.bp,
+    completions.bp,
+    responses.bp,
+    messages.bp,
+    vectors.bp,
+    images.bp,
+    speech.bp,
+    account.bp,
+)
 """What answers alike under both prefixes."""
 
 
