@@ -114,8 +114,9 @@ class ResponsesReader:
     def add_thought(self, told: Told) -> Iterator[Event]:
         """Add to what was thought, or to a part of its summary."""
         key = (_number(told.output_index), None)
-        yield from self._begin(key, Reasoning(signed_by=DIALECT, id=told.item_id))
-        yield ReasoningDelta(self._open[key], _text(told.delta), told.summary_index)
+        yield from self._begin(key, Reasoning(signed_by=DIALECT, id=_text(told.item_id) or None))
+        part = None if told.summary_index is None else _number(told.summary_index)
+        yield ReasoningDelta(self._open[key], _text(told.delta), part)
 
     def add_arguments(self, told: Told) -> Iterator[Event]:
         """Add to the arguments of a call that has begun."""
