@@ -8,6 +8,7 @@ from typing import Any
 from gateway.catalog import Route
 from gateway.dialects import Dialect
 from wire import anthropic_neutral, chat_neutral
+from wire.gemini_neutral import GeminiUpstream
 from wire.neutral_answer import Client, Upstream
 from wire.responses_neutral import ResponsesClient, ResponsesUpstream
 from wire.translated import TranslatedCall
@@ -23,6 +24,7 @@ UPSTREAMS: dict[str, Upstream] = {
     "chat": chat_neutral.UPSTREAM,
     "messages": anthropic_neutral.UPSTREAM,
     "responses": ResponsesUpstream(),
+    "gemini": GeminiUpstream(),
 }
 """The dialects that can be translated to, in the order in which a provider's are preferred."""
 

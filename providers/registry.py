@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from providers.anthropic import Anthropic
 from providers.base import Provider
+from providers.gemini import Gemini
 from providers.openai_compatible import OpenAICompatible
 from providers.sandbox import Sandbox
 from providers.transport import Origin, Transport
@@ -29,6 +30,7 @@ class Place(NamedTuple):
 KINDS: dict[str, Callable[[Place], Provider]] = {
     "openai": lambda place: OpenAICompatible(place.origin(), place.transport),
     "anthropic": lambda place: Anthropic(place.origin(), place.transport),
+    "gemini": lambda place: Gemini(place.origin(), place.transport),
     "sandbox": lambda place: Sandbox(),
 }
 """Each kind with what makes a provider of it. A new one is a row here."""

@@ -11,6 +11,7 @@ from wire.chat import OWN_FIELDS
 from wire.chat_rules import LARGEST_LIMIT, MOST_CHOICES, RULES, Rule, check_model_name, refuse
 from wire.completions_answer import CompletionsAnswer, CompletionsStream
 from wire.strict_json import decode_object
+from wire.usage import Usage
 
 DEFAULT_LIMIT = 16
 """Tokens that are written where no limit is asked for."""
@@ -85,6 +86,7 @@ class CompletionsCall:
 
     api: ClassVar[str] = "completions"
     path: ClassVar[str] = "/completions"
+    units: ClassVar[Usage | None] = None
 
     body: dict[str, Any]
     model: str

@@ -46,8 +46,9 @@ VENDORS = {
         cancel_stops_billing=True,
     ),
     "gemini": Vendor(
-        base_url="https://generativelanguage.googleapis.com/v1beta/openai",
-        apis=("chat", "embeddings", "images"),
+        kind="gemini",
+        base_url="https://generativelanguage.googleapis.com/v1beta",
+        apis=("gemini",),
         listed_as="gemini",
         author="google",
     ),

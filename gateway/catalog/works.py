@@ -6,7 +6,7 @@ from gateway.pricing import Price
 
 APIS = (
     "chat", "completions", "responses", "messages",
-    "embeddings", "moderations", "rerank", "images", "audio",
+    "embeddings", "moderations", "rerank", "images", "audio", "gemini",
 )  # fmt: skip
 """What a provider or an endpoint can be said to speak."""
 
@@ -38,7 +38,7 @@ class Needs:
 _TEXT = Needs(
     takes="text",
     gives="text",
-    spoken=frozenset({"chat", "completions", "responses", "messages"}),
+    spoken=frozenset({"chat", "completions", "responses", "messages", "gemini"}),
     buckets=(("input", "output"), ("per_request",)),
 )
 _HEARD = Needs(

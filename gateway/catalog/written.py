@@ -28,6 +28,7 @@ Api = Literal[
     "moderations",
     "rerank",
     "images",
+    "gemini",
     "audio",
 ]
 Modality = Literal["text", "image", "audio", "video", "file"]
