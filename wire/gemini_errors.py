@@ -1,7 +1,5 @@
-"""A failure as Google tells it, `google.rpc.Status`, in the shape that our errors are read from.
-
-Source: https://ai.google.dev/gemini-api/docs/troubleshooting and
-https://google.aip.dev/193 (read 2026-11-21).
+"""A failure as Google tells it, `google.rpc.Status`, in the shape that our errors are read from. The names of
+the statuses are those of `google.rpc.Code`.
 """
 
 from collections.abc import Mapping

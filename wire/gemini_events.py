@@ -1,7 +1,6 @@
 """A stream of Gemini's, and a plain answer, which is one chunk of the same shape.
 
-Source: https://ai.google.dev/api/generate-content#GenerateContentResponse and the types of
-google-genai 3.4 (read 2026-11-21).
+Source: the types of google-genai 3.4, `GenerateContentResponse` (read 2026-11-21).
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,6 +1,6 @@
 """What differs between Gemini's models in how they are told to think; their names tell it.
 
-Source: https://ai.google.dev/gemini-api/docs/interactions/thinking and
+Source: the types of google-genai 3.4, `ThinkingConfig`, and
 https://ai.google.dev/gemini-api/docs/thought-signatures (read 2026-11-21).
 """
 
@@ -28,7 +28,7 @@ BUDGETS = {
     "xhigh": 24_576,
     "max": 24_576,
 }
-"""Tokens to think for each effort, for models below 3. The largest is what all of them take."""
+"""Tokens to think for each effort, for models below 3: our own choice, as they know no efforts."""
 
 FOREIGN_SEAL = "skip_thought_signature_validator"
 """What stands for the seal of a call that another vendor's model made; without one it is a 400."""

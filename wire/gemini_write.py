@@ -1,7 +1,6 @@
 """A request for Gemini's generateContent, written from the neutral form.
 
-Source: https://ai.google.dev/api/generate-content and the types of google-genai 3.4 (read
-2026-11-21).
+Source: the types of google-genai 3.4, `types.py` and `models.py` (read 2026-11-21).
 """
 
 from collections.abc import Sequence

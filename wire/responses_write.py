@@ -2,7 +2,7 @@
 
 Nothing is stored there: what the conversation needs is in the request.
 
-Source: https://platform.openai.com/docs/api-reference/responses/create (read 2026-11-21).
+Source: the types of openai-python 3.52, `responses/response_create_params.py` (read 2026-11-21).
 """
 
 from collections.abc import Callable, Iterator, Sequence

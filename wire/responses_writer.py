@@ -1,6 +1,6 @@
 """Streams of OpenAI's Responses, written for a client from the neutral events.
 
-Source: https://platform.openai.com/docs/api-reference/responses-streaming (read 2026-11-21).
+Source: the types of openai-python 3.52, `responses/response_stream_event.py` (read 2026-11-21).
 """
 
 from collections.abc import Mapping
