@@ -1,5 +1,6 @@
-"""A failure as Google tells it, `google.rpc.Status`, in the shape that our errors are read from. The names of
-the statuses are those of `google.rpc.Code`.
+"""A failure as Google tells it, `google.rpc.Status`, in the shape that our errors are read from.
+
+The names of the statuses are those of `google.rpc.Code`.
 """
 
 from collections.abc import Mapping
