@@ -25,15 +25,14 @@ import db
 import ids
 from gateway import key_text, ledger
 from models import Cap, Key, Workspace
-from tests.sounds import audio_models
+from tests.provisioning import SPACES
+from tests.provisioning import config_for as config_for
 from tests.upstream import Upstream
 
 ROOT = Path(__file__).resolve().parents[1]
 GUNICORN = Path(sys.executable).with_name("gunicorn")
 FLASK = Path(sys.executable).with_name("flask")
 START_S = 30.0
-INPUT_USD, OUTPUT_USD = "2.50", "20.00"
-SPACES = 200
 
 
 def free_port() -> int:
@@ -42,83 +41,6 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def config_for(upstream: Upstream, spaces: int = SPACES) -> str:
-    """A provisioning file with one provider and one model for each space, all priced alike."""
-    parts = ['[gateway]\nreference_model = "s0/large"\ndefault_rate_limit_rpm = 0\n']
-    for number in range(spaces):
-        parts.append(
-            f"""
-[[providers]]
-slug = "p{number}"
-kind = "openai"
-base_url = "{upstream.base_url(f"s{number}")}"
-api_key = "sk-upstream-{number}-canary"
-private_network = true
-
-[[providers]]
-slug = "a{number}"
-kind = "anthropic"
-base_url = "{upstream.base_url(f"s{number}")}"
-api_key = "sk-ant-{number}-canary"
-private_network = true
-
-[[models]]
-id = "s{number}/claude"
-context_length = 200000
-max_output_tokens = 16384
-input = ["text", "image"]
-price = {{ input = "2.50", output = "20.00", cached_input = "0.25", cache_write = "3.75" }}
-[[models.endpoints]]
-provider = "a{number}"
-upstream_model = "claude-sonnet-4-5"
-
-[[providers]]
-slug = "g{number}"
-kind = "gemini"
-base_url = "{upstream.base_url(f"s{number}")}"
-api_key = "AIza-{number}-canary"
-private_network = true
-
-[[models]]
-id = "s{number}/gemini"
-context_length = 200000
-max_output_tokens = 16384
-price = {{ input = "2.50", output = "20.00", cached_input = "0.25" }}
-[[models.endpoints]]
-provider = "g{number}"
-upstream_model = "gemini-3-pro"
-
-[[models]]
-id = "s{number}/large"
-context_length = 128000
-max_output_tokens = 16384
-input = ["text", "image"]
-price = {{ input = "{INPUT_USD}", output = "{OUTPUT_USD}", cached_input = "0.25" }}
-[[models.endpoints]]
-provider = "p{number}"
-upstream_model = "fake-model"
-
-[[models]]
-id = "s{number}/embed"
-context_length = 8192
-output = ["embeddings"]
-price = {{ input = "0.10" }}
-[[models.endpoints]]
-provider = "p{number}"
-upstream_model = "fake-embed"
-
-[[models]]
-id = "s{number}/image"
-output = ["image"]
-price = {{ per_image = {{ "1024x1024/high" = "0.17", default = "0.04" }} }}
-[[models.endpoints]]
-provider = "p{number}"
-upstream_model = "fake-image"
-{audio_models(number)}"""
-        )
-    return "".join(parts)
 
 
 @dataclass
