@@ -98,7 +98,7 @@ class PaidCall:
             self._draft,
             self._new_reading,
             self.hold.quote.output_tokens,
-            on_sent=self.checkpoint if self.call.is_streamed else None,
+            on_accepted=self.checkpoint if self.call.is_streamed else None,
         )
         self._line.watch(self._on_client_gone)
 
@@ -148,7 +148,7 @@ class PaidCall:
     def checkpoint(self) -> None:
         """Write down, now and then and without waiting, what the stream has come to so far.
 
-        The first time is when it is sent: if the process dies then, the input is paid (row m).
+        The first time is when a provider accepts it: from then on the input is paid (row m).
         """
         now_s = time.monotonic()
         if now_s < self._checkpoint_at_s:

@@ -141,10 +141,10 @@ class Attempts:
         draft: Callable[[Route], UpstreamCall],
         new_reading: Callable[[Route], Reading],
         output_tokens: int,
-        on_sent: Callable[[], None] | None = None,
+        on_accepted: Callable[[], None] | None = None,
     ) -> None:
-        """`on_sent` is called each time that a provider has been sent the call."""
-        self._on_sent = on_sent
+        """`on_accepted` is called each time that a provider has begun to answer with a 200."""
+        self._on_accepted = on_accepted
         self.records: list[AttemptRecord] = []
         self.exchange: Exchange | None = None
         self.has_accepted = False
@@ -237,8 +237,6 @@ class Attempts:
         self._call = self._draft(route)
         key = self._upstreams.key_of(route.provider)
         self.exchange = self._provider.open(self._call, key, self._deadline_s)
-        if self._on_sent is not None:
-            self._on_sent()
         if self.is_cancelled:
             self.exchange.abort()
 
@@ -268,6 +266,8 @@ class Attempts:
         if exchange.status != OK:
             raise self._refused(exchange)
         self.has_accepted = True
+        if self._on_accepted is not None:
+            self._on_accepted()
 
     def _refused(self, exchange: Exchange) -> TurnpikeError:
         try:

@@ -20,7 +20,7 @@ from money import ceil_div
 DEFAULT_APIS = {
     "openai": ("chat", "completions", "embeddings", "moderations", "images", "audio"),
     "anthropic": ("messages",),
-    "gemini": ("gemini",),
+    "gemini": ("gemini", "embeddings", "images"),
     "sandbox": ("chat", "completions", "embeddings", "images", "audio"),
 }  # fmt: skip
 """What each kind of provider speaks unless its `apis` say otherwise."""

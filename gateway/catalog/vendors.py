@@ -48,7 +48,7 @@ VENDORS = {
     "gemini": Vendor(
         kind="gemini",
         base_url="https://generativelanguage.googleapis.com/v1beta",
-        apis=("gemini",),
+        apis=("gemini", "embeddings", "images"),
         listed_as="gemini",
         author="google",
     ),

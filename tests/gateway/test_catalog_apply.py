@@ -339,8 +339,3 @@ def test_provision_opens_the_catalog(database: Engine, tmp_path: Path) -> None:
     assert first.find("large").id == "acme/large"
     assert catalog.current() is first
     assert catalog.provision(settings, ENVIRON) == catalog.Applied()
-
-
-def test_a_provider_of_a_kind_that_nobody_speaks_has_no_routes(database: Engine) -> None:
-    catalog_applied(FILE.replace('slug = "acme"', 'slug = "acme"\nkind = "gemini"'))
-    assert catalog_loaded().models["acme/large"].routes == ()
