@@ -34,6 +34,7 @@ class Dialect(Protocol):
     units: Usage | None
     session_id: str | None
     hosted_tools: frozenset[str]
+    needs: frozenset[str]
     is_stateful: bool
     predicted_output: int
     forced_tool: str | None

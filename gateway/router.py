@@ -23,6 +23,7 @@ from errors import (
     UpstreamBusyError,
     UpstreamTimeoutError,
 )
+from gateway.capabilities import lacking, models_that_can
 from gateway.catalog import Catalog, ModelEntry, Route
 from gateway.keys import Caller
 from gateway.ledger import AttemptRecord
@@ -47,6 +48,7 @@ class Planned(Protocol):
 
     api: str
     model: str
+    needs: frozenset[str]
     is_stateful: bool
 
 
@@ -93,6 +95,9 @@ def plan(call: Planned, caller: Caller, catalog: Catalog, seed: int) -> tuple[Ro
     ]
     if not routes:
         raise _nothing_serves(entry, call, catalog)
+    missing = lacking(call.needs, entry.config)
+    if missing:
+        raise _unable(entry, f"take {' and '.join(missing)}", call, catalog)
     if call.is_stateful:
         routes = [route for route in routes if route.stateful]
         if not routes:
@@ -109,15 +114,12 @@ def _nothing_serves(entry: ModelEntry, call: Planned, catalog: Catalog) -> Turnp
             f"{entry.id} has no endpoint that is on and priced. Choose another model.",
             param="model",
         )
-    able = [
-        other.id
-        for other in catalog.models.values()
-        if any(route.may_serve(call.api) for route in other.routes)
-    ]
-    return UnsupportedByModelError(
-        f"{entry.id} can't serve this endpoint. These can: {', '.join(able[:5]) or 'none here'}.",
-        param="model",
-    )
+    return _unable(entry, "serve this endpoint", call, catalog)
+
+
+def _unable(entry: ModelEntry, what: str, call: Planned, catalog: Catalog) -> TurnpikeError:
+    able = ", ".join(models_that_can(catalog, call.api, call.needs)) or "none here"
+    return UnsupportedByModelError(f"{entry.id} can't {what}. These can: {able}.", param="model")
 
 
 def _ordered(routes: Sequence[Route], seed: int) -> tuple[Route, ...]:

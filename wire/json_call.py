@@ -46,6 +46,7 @@ class JsonCall:
     choices: int = 1
     units: Usage | None = None
     session_id: str | None = None
+    needs: frozenset[str] = frozenset()
     hosted_tools: frozenset[str] = frozenset()
     is_stateful: bool = False
     predicted_output: int = 0
