@@ -11,6 +11,7 @@ from blueprints.v1 import (
     models,
     responses,
     speech,
+    transcripts,
     vectors,
 )
 
@@ -22,6 +23,7 @@ RESOURCES = (
     vectors.bp,
     images.bp,
     speech.bp,
+    transcripts.bp,
     account.bp,
 )
 """What answers alike under both prefixes."""

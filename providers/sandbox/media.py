@@ -93,7 +93,8 @@ def speech(body: dict[str, Any]) -> tuple[str, bytes]:
 def transcript(body: dict[str, Any]) -> tuple[str, dict[str, Any] | str]:
     """Answer a transcription: the media type, and what a form with a file is said to say."""
     form: tuple[bytes | bytearray, ...] = body["form"]
-    seconds, size_bytes = _wav_seconds(form[-1]), sum(map(len, form))
+    size_bytes = sum(map(len, form))
+    seconds = _wav_seconds(form[min(len(form) - 1, 1)], size_bytes)
     text = f"This is the transcript of Turnpike's sandbox, which heard {size_bytes} bytes of form."
     wanted = body.get("response_format", "json")
     usage = {"type": "duration", "seconds": math.ceil(seconds)}
@@ -144,12 +145,12 @@ def _wav(samples: bytes) -> bytes:
     return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
 
 
-def _wav_seconds(form: bytes | bytearray) -> float:
-    """The length of a WAV file within a form; a second for anything else."""
+def _wav_seconds(form: bytes | bytearray, size_bytes: int) -> float:
+    """The length of a WAV file that begins in this piece of a form; a second for anything else."""
     at = form.find(b"fmt ")
     data_at = form.find(b"data", at)
     if form.find(b"RIFF") < 0 or at < 0 or data_at < 0 or len(form) < data_at + 8:
         return 1.0
     bytes_per_s = struct.unpack_from("<I", form, at + 16)[0]
-    size = min(struct.unpack_from("<I", form, data_at + 4)[0], len(form) - data_at - 8)
+    size = min(struct.unpack_from("<I", form, data_at + 4)[0], size_bytes - data_at - 8)
     return float(size / bytes_per_s) if bytes_per_s else 1.0
