@@ -34,6 +34,8 @@ class Dialect(Protocol):
     units: Usage | None
     session_id: str | None
     hosted_tools: frozenset[str]
+    fallback_models: tuple[str, ...]
+    preferences: dict[str, Any] | None
     needs: frozenset[str]
     is_stateful: bool
     predicted_output: int

@@ -1,15 +1,15 @@
 """The line of one paid call: plan, hold, attempt, relay, settle. Read this first.
 
 Every call of every dialect goes through `start`, and through nothing else. What it needs stands
-beside it: `router` plans and tries, `call_hold` holds, `who_pays` decides, `paid_call` settles,
-`relay` hands on.
+beside it: `planning` chooses the routes, `router` tries them, `call_hold` holds, `who_pays`
+decides, `paid_call` settles, `relay` hands on.
 """
 
 import random
 from dataclasses import dataclass
 
 from errors import DrainingError, InvalidParameterError, TurnpikeError
-from gateway import catalog, disclosure, router, runtime, telemetry
+from gateway import catalog, disclosure, planning, router, runtime, telemetry
 from gateway.dialects import ClientGoneError, Dialect, Line, Origin
 from gateway.keys import Caller
 from gateway.paid_call import PaidCall
@@ -45,7 +45,7 @@ def start(
         raise DrainingError("The server is shutting down. Try again.", retry_after_s=1)
     snapshot = catalog.current()
     try:
-        routes = router.plan(call, caller, snapshot, seed=random.getrandbits(32))
+        routes = planning.plan(call, caller, snapshot, seed=random.getrandbits(32))
         _refuse_forced_tools(call, routes)
         paid = PaidCall(house, caller, call, routes, snapshot, line, origin)
         paid.open()

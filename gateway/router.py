@@ -1,10 +1,9 @@
-"""Decide which routes to try for a call, and try them in order.
+"""Try the routes of a call in order, until one answers with content.
 
-Planning is pure: a catalog snapshot and a seed in, an ordered tuple out. Trying stops at the first
-answer with content; before that a failure moves on to the next endpoint, afterwards never.
+Before the first content a failure moves on to the next route, afterwards never. What the caller
+sent is refused alike by every route of a model, so such a refusal moves on to the next model.
 """
 
-import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,20 +14,14 @@ import msgspec
 import clock
 import ids
 from errors import (
-    ForbiddenModelError,
-    NoEndpointsError,
     TurnpikeError,
-    UnsupportedByModelError,
     UpstreamBrokenError,
     UpstreamBusyError,
     UpstreamTimeoutError,
 )
-from gateway.capabilities import lacking, models_that_can
-from gateway.catalog import Catalog, ModelEntry, Route
-from gateway.keys import Caller
+from gateway.catalog import Route
 from gateway.ledger import AttemptRecord
 from gateway.readings import ErrorInAnswer
-from gateway.spoken import can_speak
 from gateway.upstreams import Upstreams
 from providers import failures
 from providers.base import Exchange, Provider, UpstreamCall
@@ -41,15 +34,6 @@ ERROR_BODY_S = 10.0
 OK = 200
 USUAL_FIRST_BYTE_S = 30.0
 SLOWEST_TOKENS_PER_S = 20
-
-
-class Planned(Protocol):
-    """What planning needs to know of a call."""
-
-    api: str
-    model: str
-    needs: frozenset[str]
-    is_stateful: bool
 
 
 class Reading(Protocol):
@@ -71,61 +55,6 @@ class Reply:
     reading: Any
     attempt: AttemptRecord
     index: int
-
-
-def plan(call: Planned, caller: Caller, catalog: Catalog, seed: int) -> tuple[Route, ...]:
-    """Return the routes to try, in order: by priority, and by weight among equals.
-
-    Raises: ModelNotFoundError, ForbiddenModelError, UnsupportedByModelError, NoEndpointsError.
-    """
-    entry = catalog.find(call.model)
-    if not caller.may_call(entry.id):
-        raise ForbiddenModelError(
-            f"This key may not call {entry.id}. Call one of its list, or have the list widened.",
-            param="model",
-        )
-    if not (caller.has_every_class or entry.config.klass in caller.unlocked_classes):
-        raise ForbiddenModelError(
-            f"{entry.id} is of the class {entry.config.klass!r}, which isn't unlocked here. "
-            "Top up, or call a model of another class.",
-            param="model",
-        )
-    routes = [
-        route for route in entry.routes if route.may_serve(call.api) and can_speak(call.api, route)
-    ]
-    if not routes:
-        raise _nothing_serves(entry, call, catalog)
-    missing = lacking(call.needs, entry.config)
-    if missing:
-        raise _unable(entry, f"take {' and '.join(missing)}", call, catalog)
-    if call.is_stateful:
-        routes = [route for route in routes if route.stateful]
-        if not routes:
-            raise UnsupportedByModelError(
-                f"No provider of {entry.id} keeps files for you. Send the content itself.",
-                param="messages",
-            )
-    return tuple(routes) if len(routes) == 1 else _ordered(routes, seed)
-
-
-def _nothing_serves(entry: ModelEntry, call: Planned, catalog: Catalog) -> TurnpikeError:
-    if not entry.routes:
-        return NoEndpointsError(
-            f"{entry.id} has no endpoint that is on and priced. Choose another model.",
-            param="model",
-        )
-    return _unable(entry, "serve this endpoint", call, catalog)
-
-
-def _unable(entry: ModelEntry, what: str, call: Planned, catalog: Catalog) -> TurnpikeError:
-    able = ", ".join(models_that_can(catalog, call.api, call.needs)) or "none here"
-    return UnsupportedByModelError(f"{entry.id} can't {what}. These can: {able}.", param="model")
-
-
-def _ordered(routes: Sequence[Route], seed: int) -> tuple[Route, ...]:
-    chance = random.Random(seed)  # noqa: S311 - spreads load, guards nothing
-    drawn = {route.endpoint_id: chance.random() ** (1 / route.weight) for route in routes}
-    return tuple(sorted(routes, key=lambda route: (route.priority, -drawn[route.endpoint_id])))
 
 
 class CancelledCallError(Exception):
@@ -153,7 +82,8 @@ class Attempts:
         self.is_cancelled = False
         self._upstreams = upstreams
         self._generation_id = generation_id
-        self._routes = list(routes[:MOST_ATTEMPTS])
+        self._left = list(routes)
+        self._tried: list[Route] = []
         self._draft = draft
         self._new_reading = new_reading
         self._output_tokens = output_tokens
@@ -168,7 +98,7 @@ class Attempts:
     @property
     def route(self) -> Route:
         """The route that is being tried."""
-        return self._routes[max(len(self.records) - 1, 0)]
+        return self._tried[-1] if self._tried else self._left[0]
 
     def advance(self, patience_s: float) -> Reply | None:
         """Try on for so long; None when there is no answer yet.
@@ -217,7 +147,8 @@ class Attempts:
         record.latency_ms = self._elapsed_ms()
 
     def _open_next(self) -> None:
-        route = self._routes[len(self.records)]
+        route = self._left.pop(0)
+        self._tried.append(route)
         self.records.append(
             AttemptRecord(
                 id=self._attempt_id(),
@@ -305,10 +236,13 @@ class Attempts:
         self.close()
         error.provider = self.route.provider.slug
         self._errors.append(error)
-        if not failures.is_retryable(error):
-            raise error
-        if len(self.records) == len(self._routes) or time.monotonic() >= self._deadline_s:
-            raise self._verdict() from error
+        is_final = not failures.is_retryable(error)
+        if is_final:
+            refused = self.route.model_id
+            self._left = [route for route in self._left if route.model_id != refused]
+        has_time = time.monotonic() < self._deadline_s
+        if not (self._left and has_time and len(self.records) < MOST_ATTEMPTS):
+            raise error if is_final else self._verdict() from error
 
     def _verdict(self) -> TurnpikeError:
         """Return what the caller is told when no route is left."""

@@ -46,6 +46,8 @@ class JsonCall:
     choices: int = 1
     units: Usage | None = None
     session_id: str | None = None
+    fallback_models: tuple[str, ...] = ()
+    preferences: dict[str, Any] | None = None
     needs: frozenset[str] = frozenset()
     hosted_tools: frozenset[str] = frozenset()
     is_stateful: bool = False

@@ -8,6 +8,7 @@ from flask import Response, g, request
 
 from blueprints.v1.client import ClientLine
 from blueprints.v1.shape import shape_of
+from errors import InvalidParameterError
 from gateway import generations
 from gateway.generations import ClientGoneError, Origin, Relay
 
@@ -28,6 +29,11 @@ def answer(call: Any, headers: Mapping[str, str] | None = None) -> Response:
 
     `headers` are those of the client's that concern the provider.
     """
+    if request.environ.get("HTTP_X_TURNPIKE_DRY_RUN"):
+        raise InvalidParameterError(
+            "Dry runs aren't offered yet, and nothing was sent. Leave X-Turnpike-Dry-Run out.",
+            param="X-Turnpike-Dry-Run",
+        )
     shape = shape_of(request.path, g.request_id)
     try:
         result = generations.start(g.caller, call, ClientLine(), _origin(headers or {}), shape)
