@@ -32,9 +32,8 @@ class ImagesCall(JsonCall):
     @override
     def parse(cls, raw: bytes) -> Self:
         call = super().parse(raw)
-        count = call.body.get("n") or 1
-        units = Usage(requests=0, images={_kind(call.body): count})
-        return replace(call, output_limit=IMAGE_TOKENS * count, units=units)
+        output_limit, units = bounds_of(call.body)
+        return replace(call, output_limit=output_limit, units=units)
 
     @classmethod
     @override
@@ -66,6 +65,12 @@ class ImagesCall(JsonCall):
         if tokens is None:
             return Reading(None, is_flagged=True)
         return Reading(Usage(images={kind: delivered} if delivered else {}, **tokens))
+
+
+def bounds_of(body: Mapping[str, Any]) -> tuple[int, Usage]:
+    """Return the most that the pictures of a checked body can come to: tokens, and units."""
+    count = body.get("n") or 1
+    return IMAGE_TOKENS * count, Usage(requests=0, images={_kind(body): count})
 
 
 def _kind(body: Mapping[str, Any]) -> str:

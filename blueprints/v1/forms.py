@@ -27,10 +27,8 @@ LONGEST_BOUNDARY = 200
 PATIENCE_S = 120.0
 
 
-def read_form(limits: Mapping[str, int], *, otherwise: int = 0) -> Form:
+def read_form(limits: Mapping[str, int]) -> Form:
     """Return the form of a request; `limits` says how large the files of each field may be.
-
-    A file of any other field may have `otherwise` bytes.
 
     Raises: TooLargeError before reading on, MediaTypeError for what is no form or compressed,
     InvalidRequestError for one that can't be told apart or doesn't arrive within two minutes.
@@ -39,7 +37,7 @@ def read_form(limits: Mapping[str, int], *, otherwise: int = 0) -> Form:
     if (request.content_length or 0) > FORM_LIMIT_BYTES:
         raise _too_large()
     request.max_content_length = FORM_LIMIT_BYTES + 1
-    reading = _Reading(Form(), MultipartDecoder(boundary), limits, otherwise)
+    reading = _Reading(Form(), MultipartDecoder(boundary), limits)
     with _in_time():
         try:
             for data in _chunks():
@@ -56,13 +54,10 @@ def read_form(limits: Mapping[str, int], *, otherwise: int = 0) -> Form:
 class _Reading:
     """A form that is coming in."""
 
-    def __init__(
-        self, form: Form, decoder: MultipartDecoder, limits: Mapping[str, int], otherwise: int
-    ) -> None:
+    def __init__(self, form: Form, decoder: MultipartDecoder, limits: Mapping[str, int]) -> None:
         self.form = form
         self._decoder = decoder
         self._limits = limits
-        self._otherwise = otherwise
         self._limit_bytes = 0
         self._part: Field | File | None = None
         self._text = bytearray()
@@ -96,7 +91,11 @@ class _Reading:
         if isinstance(event, File):
             self._parts += 1
             name = event.name or ""
-            self._limit_bytes = self._limits.get(name.removesuffix("[]"), self._otherwise)
+            limit_bytes = self._limits.get(name.removesuffix("[]"))
+            if limit_bytes is None:
+                taken = " and ".join(self._limits)
+                raise InvalidRequestError(f"The form has a file beside {taken}. Leave it out.")
+            self._limit_bytes = limit_bytes
             self.form.begin_file(name, event.filename, event.headers.get("content-type", ""))
             self._part = event
         elif isinstance(event, Field):
