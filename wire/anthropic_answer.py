@@ -1,12 +1,12 @@
 """A plain answer of Anthropic's Messages: counted, and handed on with our id, model and usage."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from wire.anthropic_usage import read_usage, shown_usage
-from wire.chat_content import Delivered, Message, error_object
+from wire.chat_content import Counted, Delivered, Message, error_object
 from wire.chat_usage import Reading, usage_value
 from wire.strict_json import encode
 from wire.usage import LARGEST_COUNT, Usage
@@ -22,11 +22,10 @@ def message_id(generation_id: str) -> str:
     return "msg_" + generation_id.removeprefix("gen-")
 
 
-class MessagesAnswer:
+class MessagesAnswer(Counted):
     """What upstream answered with a 200; the same interface as `wire.chat_answer.ChatAnswer`."""
 
     __slots__ = (
-        "_delivered",
         "_fields",
         "_usage",
         "error",
@@ -39,7 +38,7 @@ class MessagesAnswer:
 
     def __init__(self, fields: dict[str, msgspec.Raw], bound_input: int, bound_output: int) -> None:
         self._fields = fields
-        self._delivered = Delivered()
+        super().__init__()
         self.is_error_finish = False
         self.error = error_object(_value(fields.get("error")))
         self.upstream_id = _text(fields.get("id"))
@@ -70,24 +69,6 @@ class MessagesAnswer:
             return cls(fields, bound_input, bound_output)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ValueError("it isn't a message") from error
-
-    @property
-    def delivered_bytes(self) -> int:
-        """UTF-8 bytes of all output text."""
-        return self._delivered.bytes
-
-    @property
-    def output_estimate(self) -> int:
-        """Tokens of output by our own reckoning, rather too many than too few."""
-        return self._delivered.estimate
-
-    def delivered_texts(self) -> list[str]:
-        """Return the output text, up to 2 MiB of it, in as few pieces as there are."""
-        return self._delivered.texts()
-
-    def output_count(self, exact: Callable[[str], int] | None) -> int:
-        """Return the tokens of output by this tokenizer; without one, `output_estimate`."""
-        return self._delivered.count(exact)
 
     def render(
         self,

@@ -3,14 +3,14 @@
 Source: https://platform.claude.com/docs/en/build-with-claude/streaming (read 2026-11-21).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from wire.anthropic_answer import message_id
 from wire.anthropic_usage import merged, read_usage, shown_usage
-from wire.chat_content import Delivered, Message, error_object
+from wire.chat_content import Counted, Message, error_object
 from wire.chat_stream import BrokenEventError
 from wire.chat_usage import MISSING, UPSTREAM_COST_FIELDS, Reading, usage_value
 from wire.strict_json import encode
@@ -83,7 +83,7 @@ def error_frame(rendered: Mapping[str, Any]) -> bytes:
     return frame("error", encode(rendered))
 
 
-class MessagesStream:
+class MessagesStream(Counted):
     """Reads upstream's events in order and hands them on; as `wire.chat_stream.ChatStream` does.
 
     The last `message_delta` is held back until the call is settled, so that its usage can tell the
@@ -91,7 +91,6 @@ class MessagesStream:
     """
 
     __slots__ = (
-        "_delivered",
         "_held",
         "_id",
         "_model",
@@ -116,7 +115,7 @@ class MessagesStream:
     ) -> None:
         self._id = msgspec.Raw(encode(message_id(generation_id)))
         self._model = msgspec.Raw(encode(model))
-        self._delivered = Delivered()
+        super().__init__()
         self._usage: Any = None
         self._held: dict[str, msgspec.Raw] = {}
         self.bound_input = bound_input
@@ -203,24 +202,6 @@ class MessagesStream:
         if self._usage is None:
             return None
         return read_usage(self._usage, bound_input=self.bound_input, bound_output=self.bound_output)
-
-    @property
-    def delivered_bytes(self) -> int:
-        """UTF-8 bytes of the text so far."""
-        return self._delivered.bytes
-
-    @property
-    def output_estimate(self) -> int:
-        """Tokens of output so far by our own reckoning, rather too many than too few."""
-        return self._delivered.estimate
-
-    def delivered_texts(self) -> list[str]:
-        """Return the output text, up to 2 MiB of it, in as few pieces as there are."""
-        return self._delivered.texts()
-
-    def output_count(self, exact: Callable[[str], int] | None) -> int:
-        """Return the tokens of output by this tokenizer; without one, `output_estimate`."""
-        return self._delivered.count(exact)
 
     def last_events(self, usage_extra: Mapping[str, Any], estimate: Usage | None) -> bytes:
         """Return what ends a sound stream: `message_delta` with usage and cost, `message_stop`."""

@@ -1,11 +1,11 @@
 """A plain answer of the chat dialect: counted, and handed on with our id, model and usage."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from wire.chat_content import Delivered, Message, error_object
+from wire.chat_content import Counted, Message, error_object
 from wire.chat_usage import Reading, read_usage, shown_usage, usage_value
 from wire.strict_json import encode
 from wire.usage import LARGEST_COUNT, Usage
@@ -24,7 +24,7 @@ _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _choices = msgspec.json.Decoder(list[_Choice] | None)
 
 
-class ChatAnswer:
+class ChatAnswer(Counted):
     """What upstream answered with a 200.
 
     `error`: a 200 that carries an error object, or a choice that finished with one. `reading`: what
@@ -32,7 +32,6 @@ class ChatAnswer:
     """
 
     __slots__ = (
-        "_delivered",
         "_fields",
         "_usage",
         "error",
@@ -47,7 +46,7 @@ class ChatAnswer:
         choices = _choices.decode(fields["choices"]) if "choices" in fields else None
         choices = choices or []
         self._fields = fields
-        self._delivered = Delivered()
+        super().__init__()
         self.error = _error(fields)
         self.finish_reason: str | None = None
         self.is_error_finish = False
@@ -89,24 +88,6 @@ class ChatAnswer:
             return cls(fields, bound_input, bound_output)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ValueError("it isn't a chat completion") from error
-
-    @property
-    def delivered_bytes(self) -> int:
-        """UTF-8 bytes of all output text."""
-        return self._delivered.bytes
-
-    @property
-    def output_estimate(self) -> int:
-        """Tokens of output by our own reckoning, rather too many than too few."""
-        return self._delivered.estimate
-
-    def delivered_texts(self) -> list[str]:
-        """Return the output text, up to 2 MiB of it, in as few pieces as there are."""
-        return self._delivered.texts()
-
-    def output_count(self, exact: Callable[[str], int] | None) -> int:
-        """Return the tokens of output by this tokenizer; without one, `output_estimate`."""
-        return self._delivered.count(exact)
 
     def render(
         self,

@@ -148,3 +148,30 @@ def error_object(value: object) -> dict[str, Any] | None:
     if isinstance(value, dict):
         return value
     return {"message": value if isinstance(value, str) else "unknown error"}
+
+
+class Counted:
+    """What every view of an answer, whole or streamed, tells of what it has delivered so far."""
+
+    __slots__ = ("_delivered",)
+
+    def __init__(self) -> None:
+        self._delivered = Delivered()
+
+    @property
+    def delivered_bytes(self) -> int:
+        """UTF-8 bytes of all output text."""
+        return self._delivered.bytes
+
+    @property
+    def output_estimate(self) -> int:
+        """Tokens of output by our own reckoning, rather too many than too few."""
+        return self._delivered.estimate
+
+    def delivered_texts(self) -> list[str]:
+        """Return the output text, up to 2 MiB of it, in as few pieces as there are."""
+        return self._delivered.texts()
+
+    def output_count(self, exact: Callable[[str], int] | None) -> int:
+        """Return the tokens of output by this tokenizer; without one, `output_estimate`."""
+        return self._delivered.count(exact)

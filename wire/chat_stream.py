@@ -1,11 +1,11 @@
 """A streamed answer of the chat dialect, one event at a time."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from wire.chat_content import Delivered, Message, error_object
+from wire.chat_content import Counted, Message, error_object
 from wire.chat_usage import Reading, read_usage, shown_usage, usage_value
 from wire.strict_json import encode
 from wire.usage import LARGEST_COUNT, Usage
@@ -33,7 +33,7 @@ _decode_choices = msgspec.json.Decoder(list[_Choice] | None).decode
 _decode = msgspec.json.Decoder().decode
 
 
-class ChatStream:
+class ChatStream(Counted):
     """Reads upstream's chunks in order and rewrites them for the caller.
 
     `is_done`: `[DONE]` came, or `end()` found every choice finished. `has_content`: something other
@@ -44,7 +44,6 @@ class ChatStream:
 
     __slots__ = (
         "_created",
-        "_delivered",
         "_id",
         "_model",
         "_reasons",
@@ -72,7 +71,7 @@ class ChatStream:
         self._id = msgspec.Raw(encode(generation_id))
         self._model = msgspec.Raw(encode(model))
         self._created = msgspec.Raw(encode(created))
-        self._delivered = Delivered()
+        super().__init__()
         self._reasons: dict[int, str | None] = {}
         self._usage: Any = None
         self.bound_input = bound_input
@@ -185,24 +184,6 @@ class ChatStream:
         if self._usage is None:
             return None
         return read_usage(self._usage, bound_input=self.bound_input, bound_output=self.bound_output)
-
-    @property
-    def delivered_bytes(self) -> int:
-        """UTF-8 bytes of the text so far."""
-        return self._delivered.bytes
-
-    @property
-    def output_estimate(self) -> int:
-        """Tokens of output so far by our own reckoning, rather too many than too few."""
-        return self._delivered.estimate
-
-    def delivered_texts(self) -> list[str]:
-        """Return the output text, up to 2 MiB of it, in as few pieces as there are."""
-        return self._delivered.texts()
-
-    def output_count(self, exact: Callable[[str], int] | None) -> int:
-        """Return the tokens of output by this tokenizer; without one, `output_estimate`."""
-        return self._delivered.count(exact)
 
     def usage_event(
         self, usage_extra: Mapping[str, Any], *, estimate: Usage | None = None

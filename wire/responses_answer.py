@@ -1,11 +1,11 @@
 """A plain answer of OpenAI's Responses: counted, and handed on with our id, model and usage."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from wire.chat_content import Delivered, Message, error_object
+from wire.chat_content import Counted, Delivered, Message, error_object
 from wire.chat_usage import Reading, usage_value
 from wire.responses_usage import read_usage, shown_usage, with_searches
 from wire.strict_json import encode
@@ -24,14 +24,13 @@ def response_id(generation_id: str) -> str:
     return "resp_" + generation_id.removeprefix("gen-")
 
 
-class ResponsesAnswer:
+class ResponsesAnswer(Counted):
     """What upstream answered with a 200; the same interface as `wire.chat_answer.ChatAnswer`.
 
     `finish_reason`: "completed", or why it is incomplete, or "failed". `status` as upstream told.
     """
 
     __slots__ = (
-        "_delivered",
         "_fields",
         "_usage",
         "error",
@@ -45,7 +44,7 @@ class ResponsesAnswer:
 
     def __init__(self, fields: dict[str, msgspec.Raw], bound_input: int, bound_output: int) -> None:
         self._fields = fields
-        self._delivered = Delivered()
+        super().__init__()
         self.upstream_id = _text(fields.get("id"))
         self.status, self.finish_reason, self.error = ending(fields)
         self.is_error_finish = self.finish_reason == "failed"
@@ -73,24 +72,6 @@ class ResponsesAnswer:
             return cls(fields, bound_input, bound_output)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ValueError("it isn't a response") from error
-
-    @property
-    def delivered_bytes(self) -> int:
-        """UTF-8 bytes of all output text."""
-        return self._delivered.bytes
-
-    @property
-    def output_estimate(self) -> int:
-        """Tokens of output by our own reckoning, rather too many than too few."""
-        return self._delivered.estimate
-
-    def delivered_texts(self) -> list[str]:
-        """Return the output text, up to 2 MiB of it, in as few pieces as there are."""
-        return self._delivered.texts()
-
-    def output_count(self, exact: Callable[[str], int] | None) -> int:
-        """Return the tokens of output by this tokenizer; without one, `output_estimate`."""
-        return self._delivered.count(exact)
 
     def render(
         self,

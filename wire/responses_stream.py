@@ -3,12 +3,12 @@
 Source: the types of openai-python 3.52, `responses/response_stream_event.py` (read 2026-11-21).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from wire.chat_content import Delivered, Message, error_object
+from wire.chat_content import Counted, Message, error_object
 from wire.chat_stream import BrokenEventError
 from wire.chat_usage import Reading, usage_value
 from wire.responses_answer import (
@@ -105,7 +105,7 @@ def failure(rendered: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-class ResponsesStream:
+class ResponsesStream(Counted):
     """Reads upstream's events in order and hands them on; as `wire.chat_stream.ChatStream` does.
 
     The terminal event is held back until the call is settled, so that its usage can tell the cost;
@@ -114,7 +114,6 @@ class ResponsesStream:
     """
 
     __slots__ = (
-        "_delivered",
         "_has_deltas",
         "_held",
         "_id",
@@ -143,7 +142,7 @@ class ResponsesStream:
     ) -> None:
         self._id = msgspec.Raw(encode(response_id(generation_id)))
         self._model = msgspec.Raw(encode(model))
-        self._delivered = Delivered()
+        super().__init__()
         self._has_deltas: set[int] = set()
         self._held: dict[str, Any] = {}
         self._response: dict[str, Any] | None = None
@@ -261,24 +260,6 @@ class ResponsesStream:
         if self._usage is None:
             return None
         return read_response_usage(self._used, self.bound_input, self.bound_output)
-
-    @property
-    def delivered_bytes(self) -> int:
-        """UTF-8 bytes of the text so far."""
-        return self._delivered.bytes
-
-    @property
-    def output_estimate(self) -> int:
-        """Tokens of output so far by our own reckoning, rather too many than too few."""
-        return self._delivered.estimate
-
-    def delivered_texts(self) -> list[str]:
-        """Return the output text, up to 2 MiB of it, in as few pieces as there are."""
-        return self._delivered.texts()
-
-    def output_count(self, exact: Callable[[str], int] | None) -> int:
-        """Return the tokens of output by this tokenizer; without one, `output_estimate`."""
-        return self._delivered.count(exact)
 
     def last_events(self, usage_extra: Mapping[str, Any], estimate: Usage | None) -> bytes:
         """Return what ends a sound stream: the terminal event, with usage and cost."""

@@ -5,12 +5,12 @@ What reads the answers has the interface of `wire.chat_answer.ChatAnswer` and
 `wire.chat_stream.ChatStream`, so nobody above can tell.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import clock
 from wire.anthropic_usage import bounded
-from wire.chat_content import Delivered
+from wire.chat_content import Counted, Delivered
 from wire.chat_content import Message as DeliveredMessage
 from wire.chat_usage import MISSING, Reading
 from wire.neutral import (
@@ -150,38 +150,12 @@ class TranslatedCall:
         return TranslatedStream(self._upstream.new_reader(), writer, bound_input, bound_output)
 
 
-class _Counted:
-    """What was delivered, as every view of an answer counts it."""
-
-    __slots__ = ("_delivered",)
-
-    def __init__(self) -> None:
-        self._delivered = Delivered()
-
-    def _add(self, text: str) -> None:
-        if text:
-            self._delivered.add(DeliveredMessage(content=text))
-
-    @property
-    def delivered_bytes(self) -> int:
-        """UTF-8 bytes of all output text."""
-        return self._delivered.bytes
-
-    @property
-    def output_estimate(self) -> int:
-        """Tokens of output by our own reckoning, rather too many than too few."""
-        return self._delivered.estimate
-
-    def delivered_texts(self) -> list[str]:
-        """Return the output text, up to 2 MiB of it, in as few pieces as there are."""
-        return self._delivered.texts()
-
-    def output_count(self, exact: Callable[[str], int] | None) -> int:
-        """Return the tokens of output by this tokenizer; without one, `output_estimate`."""
-        return self._delivered.count(exact)
+def _count(delivered: Delivered, text: str) -> None:
+    if text:
+        delivered.add(DeliveredMessage(content=text))
 
 
-class TranslatedAnswer(_Counted):
+class TranslatedAnswer(Counted):
     """A plain answer in the client's dialect; `finish_reason` is in OpenAI's words."""
 
     __slots__ = (
@@ -206,7 +180,7 @@ class TranslatedAnswer(_Counted):
         self.reading = bounded(answer.reading, bound_input, bound_output)
         for item in answer.items:
             for text in _texts(item):
-                self._add(text)
+                _count(self._delivered, text)
         self.has_output = self._delivered.events > 0
 
     def render(
@@ -230,7 +204,7 @@ class TranslatedAnswer(_Counted):
         )
 
 
-class TranslatedStream(_Counted):
+class TranslatedStream(Counted):
     """A streamed answer, rewritten for the client as it comes; as `wire.chat_stream.ChatStream`."""
 
     __slots__ = (
@@ -290,11 +264,11 @@ class TranslatedStream(_Counted):
     def _look(self, event: Event) -> None:
         if isinstance(event, ArgumentsDelta):
             self.has_content = True
-            self._add(event.fragment)
+            _count(self._delivered, event.fragment)
         elif isinstance(event, BlockStarted):
             if text := "".join(_texts(event.head)):
                 self.has_content = True
-                self._add(text)
+                _count(self._delivered, text)
         elif isinstance(event, Started):
             self._started = event
             self.upstream_id = event.id or ""
