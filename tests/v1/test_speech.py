@@ -7,6 +7,9 @@ import json
 import pytest
 from openai import OpenAI
 
+import clock
+import db
+from models import InsuranceDay
 from tests.live import Actor
 
 pytestmark = [pytest.mark.live]
@@ -103,6 +106,30 @@ def test_a_provider_that_dies_midway_cuts_the_connection_and_is_insured(
     connection.close()
     row = alice.generation(answer.headers["x-generation-id"])
     assert (row["amount_nusd"], row["rule"]) == (0, "j")
+
+
+def test_beyond_the_days_insurance_a_broken_sound_is_paid(alice: Actor) -> None:
+    with db.transaction() as session:
+        day = clock.now().date().isoformat()
+        session.add(InsuranceDay(workspace_id=alice.workspace_id, day=day, used_nusd=10**12))
+    alice.provider_will(**sound(cut_after=3))
+    connection, answer = ask(alice)
+    with pytest.raises(http.client.IncompleteRead):
+        answer.read()
+    connection.close()
+    row = alice.generation(answer.headers["x-generation-id"])
+    assert (row["amount_nusd"], row["rule"]) == (len(TEXT) * 15_000, "j")
+
+
+def test_a_client_that_leaves_midway_pays_and_the_provider_is_left(alice: Actor) -> None:
+    alice.provider_will(**sound(hold_before=2))
+    connection, answer = ask(alice)
+    assert answer.read(16) == SOUND[:16]
+    answer.close()
+    connection.close()
+    alice.upstream.wait_for(alice.space, lambda asked: asked[0]["aborted_at"] is not None)
+    row = alice.generation(answer.headers["x-generation-id"])
+    assert (row["amount_nusd"], row["rule"]) == (len(TEXT) * 15_000, "i")
 
 
 @pytest.mark.parametrize(
