@@ -221,7 +221,7 @@ def _render_http(error: HTTPException) -> Response:
 def _ours(error: HTTPException) -> TurnpikeError:
     where = f"{request.method} {_printable(request.path)}"
     if error.code == NotFoundError.status:
-        return NotFoundError(f"There is no {where}. The endpoints are listed in docs/api.md.")
+        return NotFoundError(f"There is no {where}. The endpoints are listed in /openapi.json.")
     if error.code == MethodNotAllowedError.status:
         allowed = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
         return MethodNotAllowedError(f"{where} isn't answered. This path takes {allowed}.")

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, render_template, request
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from blueprints.arrival import address_of, settings
+from blueprints.description import description
 from errors import ConflictError, InvalidParameterError, NotFoundError, TurnpikeError
 from gateway import health, setup
 
@@ -72,6 +73,14 @@ def metrics() -> Response:
     elif any(name.startswith(FORWARDED) for name in request.environ) or not _is_loopback():
         raise NotFoundError("There is no GET /metrics. Set TURNPIKE_METRICS_TOKEN.")
     return Response(health.metrics(), content_type=CONTENT_TYPE_LATEST)
+
+
+@bp.get("/openapi.json")
+def openapi() -> Response:
+    """GET /openapi.json: every path of the API, for this server's address."""
+    response = Response(description(_base_url()), mimetype="application/json")
+    response.headers["Cache-Control"] = "public, max-age=300"
+    return response
 
 
 def _is_loopback() -> bool:

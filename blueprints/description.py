@@ -1,0 +1,33 @@
+"""The API's description in OpenAPI 3.1, as it is served: docs/openapi.json for one address."""
+
+import copy
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+FILE = Path(__file__).resolve().parent.parent / "docs" / "openapi.json"
+ADDRESSES = 16
+"""A caller may call us by any name; so many descriptions are kept."""
+
+
+@lru_cache(maxsize=ADDRESSES)
+def description(base_url: str) -> bytes:
+    """Return the document with the server's address, and with the twins under /api/v1.
+
+    A path of /v1 that the file has under /api/v1 as well isn't the same there: its row stands.
+    """
+    document = msgspec.json.decode(FILE.read_bytes())
+    document["servers"] = [{"url": base_url}]
+    paths: dict[str, Any] = document["paths"]
+    for path in [path for path in paths if path.startswith("/v1/")]:
+        paths.setdefault(f"/api{path}", _twin(paths[path]))
+    return msgspec.json.encode(document)
+
+
+def _twin(item: dict[str, Any]) -> dict[str, Any]:
+    twin = copy.deepcopy(item)
+    for operation in twin.values():
+        operation["operationId"] = f"{operation['operationId']}UnderApi"
+    return twin
