@@ -1,6 +1,7 @@
 """The documents are complete: each setting, endpoint, error and command stands where it belongs."""
 
 import dataclasses
+import json
 import re
 from collections.abc import Iterator
 from datetime import date
@@ -11,6 +12,7 @@ import pytest
 from flask import Flask
 
 from app import create_app
+from blueprints.description import description
 from errors import TurnpikeError
 from settings import VENDORS, Settings
 
@@ -133,3 +135,9 @@ def test_links_between_the_documents_lead_somewhere() -> None:
         if not (document.parent / link).exists()
     ]
     assert broken == []
+
+
+def test_the_served_description_names_the_changelogs_version() -> None:
+    newest = re.search(r"^## \[(\d+\.\d+\.\d+)\]", read("CHANGELOG.md"), re.MULTILINE)
+    assert newest is not None
+    assert json.loads(description("http://x"))["info"]["version"] == newest[1]
