@@ -6,9 +6,11 @@ gets as long. On SQLite there is one serving process, so at its start everybody 
 ends once, by whoever gets there: its guarded state decides.
 """
 
+import logging
 import os
 import socket
 import time
+from collections.abc import Iterable
 
 import msgspec
 from sqlalchemy import delete, select
@@ -20,8 +22,13 @@ from gateway.ledger.verbs import Pen, Settlement, settle
 from gateway.ledger.writer import Writer
 from models import Hold, Worker
 
+log = logging.getLogger(__name__)
+
 DEAD_AFTER_S = 25.0
 BEAT_S = 5.0
+OVERDUE_S = 960.0
+"""Longer than a call may take altogether (`router.TOTAL_S`), and a minute more."""
+
 MOST_AT_ONCE = 200
 
 _BEAT = (
@@ -37,6 +44,7 @@ class Lifeline:
         self._worker_id = worker_id
         self._writer = writer
         self._started_at = clock.now_ms()
+        self._mine: dict[str, float] = {}
         self._seen: dict[str, tuple[int | None, float]] = {}
 
     def beat(self) -> None:
@@ -71,7 +79,21 @@ class Lifeline:
         if forgotten:
             with db.transaction() as session:
                 session.execute(delete(Worker).where(Worker.id.in_(forgotten)))
-        return ended
+        return ended + self._end_overdue()
+
+    def _end_overdue(self) -> int:
+        """End this worker's own holds that outlived every deadline: a defect, but no lost money."""
+        now_s = time.monotonic()
+        with db.reading() as session:
+            mine = session.scalars(
+                select(Hold.id).where(Hold.state == "open", Hold.worker_id == self._worker_id)
+            ).all()
+            self._mine = {hold_id: self._mine.get(hold_id, now_s) for hold_id in mine}
+            overdue = [name for name, since_s in self._mine.items() if now_s - since_s > OVERDUE_S]
+            rows = session.scalars(select(Hold).where(Hold.id.in_(overdue[:MOST_AT_ONCE]))).all()
+        for row in rows:
+            log.error("the hold %s was never resolved", row.id)
+        return _end(self._writer, rows)
 
     def _is_alive(self, worker_id: str, beat: int | None) -> bool:
         if worker_id == self._worker_id:
@@ -95,10 +117,13 @@ def expire_of(writer: Writer, worker_id: str) -> int:
                 .where(Hold.state == "open", Hold.worker_id == worker_id)
                 .limit(MOST_AT_ONCE)
             ).all()
-        for row in rows:
-            ended += not writer.submit(_expiry(row), row.workspace_id)
+        ended += _end(writer, rows)
         if len(rows) < MOST_AT_ONCE:
             return ended
+
+
+def _end(writer: Writer, rows: Iterable[Hold]) -> int:
+    return sum(not writer.submit(_expiry(row), row.workspace_id) for row in rows)
 
 
 def expire_stale(writer: Writer, silent_for_s: float) -> int:

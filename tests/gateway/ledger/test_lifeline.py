@@ -173,3 +173,18 @@ def test_the_operators_command_ends_what_silent_workers_left(
     assert expire_stale(books.writer, 60) == 2
     assert books.wallet() == (USD, 60)
     assert books.violations() == []
+
+
+def test_a_hold_that_its_own_worker_forgot_ends_after_every_deadline(
+    books: Books, monotonic: StoppedClock
+) -> None:
+    books.open(bonus_nusd=USD)
+    books.hold("gen-1", 60, worker_id="wrk_here")
+    line = Lifeline("wrk_here", books.writer)
+    assert line.sweep() == 0
+    monotonic.advance(seconds=lifeline.OVERDUE_S)
+    assert line.sweep() == 0
+    monotonic.advance(seconds=1)
+    assert line.sweep() == 1
+    assert books.wallet() == (USD, 0)
+    assert books.violations() == []
