@@ -118,7 +118,7 @@ def test_a_stream_that_needs_more_while_the_file_is_locked_gets_it_afterwards(
         server.start()
         try:
             carol = new_actor(server, balance_nusd=10**12)
-            carol.provider_will(words=2000, hold_before=400, gap_s=0.002)
+            carol.provider_will(words=1500, hold_before=400, gap_s=0.001)
             stream = carol.open_stream("go")
             events: list[Any] = []
             reader = threading.Thread(target=lambda: events.extend(stream.events()))
@@ -130,11 +130,12 @@ def test_a_stream_that_needs_more_while_the_file_is_locked_gets_it_afterwards(
             time.sleep(db.BUSY_PATIENCE_S + 1.5)  # longer than the ledger waits for the lock
             locker.execute("ROLLBACK")
             locker.close()
-            reader.join(30)
+            reader.join(90)
+            assert not reader.is_alive()
             assert events[-1] == "[DONE]"
             assert_whole_books()
             [row] = generations_of(carol)
-            assert (row.rule, row.output_tokens) == ("b", 2000)
+            assert (row.rule, row.output_tokens) == ("b", 1500)
         finally:
             assert server.stop() == 0, server.tail()
 
