@@ -1,6 +1,6 @@
 """POST /images/generations: pictures, counted by size and quality or by their tokens."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Self
 
@@ -9,13 +9,17 @@ from typing_extensions import override
 
 from errors import InvalidParameterError
 from wire.chat_usage import Reading
-from wire.json_call import JsonCall, value_of
+from wire.json_call import JsonAnswer, JsonCall, value_of
 from wire.usage import Usage, is_count
 
 MOST_IMAGES = 10
 IMAGE_TOKENS = 8192
 """What one picture is bounded by where it is billed by tokens: gpt-image-1 takes 6,208 for its
 largest. Source: platform.openai.com/docs/guides/image-generation (read 2026-11-21)."""
+
+USUAL_TOKENS = 1056
+"""What a square picture of medium quality takes, of the same source: our estimate where an answer
+that is sold by tokens tells none."""
 
 _ANY = ("auto", None)
 
@@ -55,12 +59,23 @@ class ImagesCall(JsonCall):
             )
 
     @override
+    def parse_answer(self, raw: bytes, *, bound_input: int, bound_output: int) -> "ImagesAnswer":
+        answer = ImagesAnswer.parse(raw, self.outputs, self.read_usage, bound_input)
+        answer.prompt = str(self.body.get("prompt") or "")
+        answer.kind, answer.pictures = self._came(answer.fields)
+        return answer
+
+    def _came(self, fields: Mapping[str, msgspec.Raw]) -> tuple[str, int]:
+        """Return the size and quality of what came, and how many pictures it is."""
+        items = value_of(fields.get("data"))
+        told = {name: value_of(fields[name]) for name in ("size", "quality") if name in fields}
+        count = sum(_is_picture(item) for item in items) if isinstance(items, list) else 0
+        return _kind({**self.body, **told}), count
+
+    @override
     def read_usage(self, fields: Mapping[str, msgspec.Raw], bound_input: int) -> Reading:
         """Count the pictures that came, by the size and quality that the answer names."""
-        items = value_of(fields.get("data"))
-        delivered = sum(_is_picture(item) for item in items) if isinstance(items, list) else 0
-        told = {name: value_of(fields[name]) for name in ("size", "quality") if name in fields}
-        kind = _kind({**self.body, **told})
+        kind, delivered = self._came(fields)
         tokens = _tokens(value_of(fields.get("usage")))
         if tokens is None:
             return Reading(None, is_flagged=True)
@@ -71,6 +86,26 @@ def bounds_of(body: Mapping[str, Any]) -> tuple[int, Usage]:
     """Return the most that the pictures of a checked body can come to: tokens, and units."""
     count = body.get("n") or 1
     return IMAGE_TOKENS * count, Usage(requests=0, images={_kind(body): count})
+
+
+class ImagesAnswer(JsonAnswer):
+    """An answer with pictures, which can be counted where its usage says nothing of their price."""
+
+    __slots__ = ("kind", "pictures", "prompt")
+
+    kind: str
+    pictures: int
+    prompt: str
+
+    def delivered(self, count: Callable[[str], int]) -> Usage:
+        """Count what came ourselves: the pictures, and about what they take in tokens."""
+        if not self.pictures:
+            return Usage(requests=0)
+        return Usage(
+            input_tokens=count(self.prompt) if self.prompt else 0,
+            images={self.kind: self.pictures},
+            image_output_tokens=self.pictures * USUAL_TOKENS,
+        )
 
 
 def _kind(body: Mapping[str, Any]) -> str:

@@ -186,13 +186,13 @@ class RerankCall(JsonCall):
 class JsonAnswer:
     """An answer of these kinds: its list of results, and what it says it used."""
 
-    __slots__ = ("_fields", "_usage", "error", "has_output", "reading", "upstream_id")
+    __slots__ = ("_usage", "error", "fields", "has_output", "reading", "upstream_id")
 
     finish_reason = "stop"
     is_error_finish = False
 
     def __init__(self, fields: dict[str, msgspec.Raw], outputs: str, reading: Reading) -> None:
-        self._fields = fields
+        self.fields = fields
         self.error = error_object(value_of(fields.get("error")))
         self.has_output = _has_items(fields.get(outputs))
         identity = value_of(fields.get("id"))
@@ -207,7 +207,7 @@ class JsonAnswer:
         outputs: str,
         read: Callable[[Mapping[str, msgspec.Raw], int], Reading],
         bound_input: int,
-    ) -> "JsonAnswer":
+    ) -> Self:
         """Look at an answer; `read` finds its usage.
 
         Raises: ValueError for what is no answer of this kind.
@@ -241,9 +241,9 @@ class JsonAnswer:
             told = self._usage if isinstance(self._usage, dict) else {}
             shown = {key: told[key] for key in told if key not in UPSTREAM_COST_FIELDS}
         own: dict[str, Any] = {"model": model, "usage": {**shown, **usage_extra}}
-        if "id" in self._fields:
+        if "id" in self.fields:
             own["id"] = generation_id
-        return encode({**self._fields, **own})
+        return encode({**self.fields, **own})
 
 
 def read_usage(usage: object, bound_input: int = LARGEST_COUNT) -> Reading:

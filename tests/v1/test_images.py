@@ -53,3 +53,20 @@ def test_too_many_pictures_are_refused(alice: Actor) -> None:
     status, _, _ = ask(alice, n=11)
     assert status == 400
     assert alice.asked() == []
+
+
+@pytest.mark.parametrize("usage", [{"input_tokens": -1}, "much", {"output_tokens": 10**15}])
+def test_pictures_with_absurd_usage_are_counted_by_us_and_not_given_away(
+    alice: Actor, usage: object
+) -> None:
+    data = [{"b64_json": PICTURE}, {"b64_json": PICTURE}]
+    alice.provider_will(body={"created": 1, "data": data, "usage": usage})
+    _, headers, _ = ask(alice, n=2, size="1024x1024", quality="high")
+    row = alice.generation(headers["x-generation-id"])
+    assert (row["rule"], row["basis"], row["amount_nusd"]) == ("d", "estimated", 340_000_000)
+
+
+def test_an_answer_without_a_whole_picture_is_free(alice: Actor) -> None:
+    alice.provider_will(body={"created": 1, "data": [{"b64_json": ""}]})
+    _, headers, _ = ask(alice, size="1024x1024", quality="high")
+    assert alice.generation(headers["x-generation-id"])["amount_nusd"] == 0
